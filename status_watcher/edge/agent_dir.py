@@ -1,0 +1,340 @@
+"""One agent's sessions directory: its index, its listing, and those of its transcripts that matter."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Final, assert_never
+
+from status_watcher.core.cursor import Stamp
+from status_watcher.core.filenames import Archive, Transcript, classify
+from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.edge.followed import GONE_S, Followed, Shared, Surroundings
+from status_watcher.edge.index_file import Fresh, IndexFile, Same, Unreadable
+from status_watcher.edge.jobs import Job
+from status_watcher.edge.listing import Listing, archive_of, find_sessions, list_sessions, stamps
+from status_watcher.edge.locate import SessionsDir
+from status_watcher.edge.tail import Opener
+from status_watcher.model import SessionId, SessionKey
+from status_watcher.source import IndexSeen, TranscriptGone
+
+_INDEX_RETRIES_S: Final = (0.05, 0.2, 1.0)
+_INDEX_AGAIN_S: Final = 5.0
+"""How often an unchanged index is worth telling: absence of an entry counts by looks."""
+_INDEX_DEGRADED_S: Final = 30.0
+_LARGE_INDEX_BYTES: Final = 1 << 20
+_LARGE_INDEX_PAUSE_S: Final = 0.5
+_LISTING_SHARE: Final = 30
+"""A listing may be repeated after this many times what it took."""
+_EVENT_LAG_S: Final = 0.25
+"""A change younger than this may have an event under way."""
+_TAIL_QUIET_S: Final = 2.0
+
+
+class AgentDir:
+    """Turns hints (names from events, sweeps) into looks, and looks into news."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        place: SessionsDir,
+        root: str,
+        *,
+        wanted: frozenset[SessionId],
+        fresh_from: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """At first it reads what is `wanted`, what was written since `fresh_from`, and what runs."""
+        self.place = place
+        self.removed = False
+        """Its agent is gone, while others are there."""
+        self.listing_job = Job(self._list)
+        self.index_job = Job(self._look_at_index)
+        self._sweep_job = Job(self._sweep)
+        self._shared = shared
+        self._opener = Opener(root, shared.open_file)
+        index_root = place.index_path.rpartition("/")[0]  # SESSIONS_JSON may lie anywhere
+        self._index = IndexFile(place.index_path, Opener(index_root, shared.open_file))
+        self._lost: dict[SessionId, float] = dict.fromkeys(wanted, shared.clock())
+        self._fresh_from = fresh_from
+        self._now = now
+        self._entries: Mapping[SessionKey, StoreEntry] | None = None
+        self._index_thorough = True
+        self._index_told_s = float("-inf")
+        self._index_due_s = float("-inf")
+        self._index_retries = 0
+        self._index_trouble: tuple[str, float] | None = None
+        self._listed = False
+        self._running_due = True
+        self._readable = True
+        self._relist_due_s = float("-inf")
+        self._changed_ns = 0
+        self._known: Mapping[str, Stamp] = {}
+        self._archives: Mapping[str, Archive] = {}
+        self._followed: dict[str, Followed] = {}
+        self._eventless = False
+
+    @property
+    def settling(self) -> bool:
+        """Whether a rewrite is being waited for."""
+        return any(followed.settling for followed in self._followed.values())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing in it is followed."""
+        return not self._followed
+
+    def look_at(self, name: str) -> None:
+        """An event named this file."""
+        kind = classify(name)
+        match kind:
+            case Transcript():
+                self._follow(name, kind.session_id).ask()
+            case Archive():
+                self._shared.jobs.ask(self.listing_job)
+            case _:
+                pass
+
+    def look_at_index(self) -> None:
+        """An event named the index, or it may have changed unannounced."""
+        self._index_thorough = True
+        self._shared.jobs.ask(self.index_job)
+
+    def relist(self) -> None:
+        """Anything may have changed."""
+        self._shared.jobs.ask(self.listing_job)
+
+    def sweep(self, *, eventless: bool) -> None:
+        """Look whether active files changed unannounced; without events also whether names did."""
+        self._eventless = eventless
+        self._shared.jobs.ask(self._sweep_job)
+        self._shared.jobs.ask(self.index_job)
+
+    def problems(self) -> tuple[str, ...]:
+        """What `/health` should say of this agent, one line each."""
+        agent = self.place.agent
+        lines = []
+        if not self._readable and not self.removed:
+            lines.append(f"sessions directory of agent {agent} cannot be read")
+        if self._index_trouble is not None and (self._entries is not None or self._known):
+            reason, since_s = self._index_trouble
+            if self._shared.clock() - since_s >= _INDEX_DEGRADED_S:
+                lines.append(
+                    f"sessions.json of agent {agent} cannot be used ({reason}): going by its last state"
+                )
+        refused = [followed.refused for followed in self._followed.values() if followed.refused is not None]
+        if refused:
+            lines.append(f"{len(refused)} transcripts of agent {agent} cannot be read ({refused[0]})")
+        return tuple(lines)
+
+    # The index.
+
+    async def _look_at_index(self) -> bool:
+        wait_s = self._index_due_s - self._shared.clock()
+        if wait_s > 0:
+            self._shared.later(wait_s, self.index_job)
+            return False
+        thorough, self._index_thorough = self._index_thorough, False
+        look = await self._shared.readers.run(partial(self._index.look, thorough=thorough))
+        counters = self._shared.counters
+        counters.index_looks += 1
+        match look:
+            case Fresh(index, size_bytes):
+                self._index_trouble, self._index_retries = None, 0
+                self._entries = index.entries
+                if size_bytes > _LARGE_INDEX_BYTES:
+                    self._index_due_s = self._shared.clock() + _LARGE_INDEX_PAUSE_S
+                self._tell_index()
+            case Same():
+                self._index_trouble, self._index_retries = None, 0
+                if self._shared.clock() - self._index_told_s >= _INDEX_AGAIN_S:
+                    self._tell_index()
+            case Unreadable(reason):
+                counters.unreadable_index_looks += 1
+                since_s = self._index_trouble[1] if self._index_trouble else self._shared.clock()
+                self._index_trouble = reason, since_s
+                self._index_thorough = True
+                if self._index_retries < len(_INDEX_RETRIES_S):
+                    self._shared.later(_INDEX_RETRIES_S[self._index_retries], self.index_job)
+                    self._index_retries += 1
+            case _:
+                assert_never(look)
+        if not self._listed or (self._running_due and self._entries is not None):
+            self.relist()  # in this order, since the index tells which transcripts matter
+        return False
+
+    def _tell_index(self) -> None:
+        if self._entries is not None:
+            self._index_told_s = self._shared.clock()
+            self._shared.sink(IndexSeen(self.place.agent, self._entries))
+
+    def _indexed_id(self, name: str) -> SessionId | None:
+        # The directory part may come from another mount namespace; the name is what counts.
+        for entry in (self._entries or {}).values():
+            if entry.session_file is not None and entry.session_file.rpartition("/")[2] == name:
+                return entry.session_id
+        return None
+
+    # The listing.
+
+    async def _list(self) -> bool:
+        before_s = self._shared.clock()
+        listing = await self._shared.readers.run(partial(list_sessions, self.place.path, self._known))
+        self._relist_due_s = self._shared.clock() + _LISTING_SHARE * (self._shared.clock() - before_s)
+        self._readable = listing is not None
+        if listing is None:
+            if self.removed:
+                for followed in self._followed.values():
+                    followed.ask()
+            return False
+        first, self._listed = not self._listed, True
+        known, self._known = self._known, listing.transcripts
+        archives, self._archives = self._archives, listing.archives
+        if first:
+            fresh_ns = int(self._fresh_from * 1e9)
+            fresh = [name for name, stamp in listing.changed.items() if stamp.mtime_ns >= fresh_ns]
+            for name in fresh:
+                self.look_at(name)
+        else:
+            self._follow_changes(listing)
+            for name in listing.archives.keys() - archives.keys():
+                # Written and put away between two listings, and never seen alive.
+                if listing.archives[name].live_name not in known:
+                    self._follow_archive(name, listing.archives[name])
+        self._follow_renames(listing)
+        if self._running_due and self._entries is not None:
+            self._running_due = False
+            await self._follow_running(listing)
+        await self._find_lost(listing)
+        return False
+
+    def _follow_changes(self, listing: Listing) -> None:
+        for name, stamp in listing.changed.items():
+            followed = self._followed.get(name)
+            if followed is None or followed.stamp != stamp:
+                self._count_find(stamp, followed)
+                self.look_at(name)
+
+    def _follow_renames(self, listing: Listing) -> None:
+        for name, followed in self._followed.items():
+            if name in listing.transcripts or followed.archived:
+                continue
+            inode = followed.stamp.inode if followed.stamp is not None else None
+            put_away = archive_of(listing, name, inode)
+            if put_away is not None:
+                followed.put_away(*put_away)
+            else:
+                followed.ask()
+
+    async def _follow_running(self, listing: Listing) -> None:
+        """A session may run for long without a line; its file is old then, and matters."""
+        entries = (self._entries or {}).values()
+        running = {entry.session_id for entry in entries if entry.status is StoreStatus.RUNNING}
+        if running:
+            found = await self._find(running, listing, by_header=False)
+            for name in found.values():
+                self.look_at(name)
+
+    async def _find_lost(self, listing: Listing) -> None:
+        """Boxes are open for these sessions, so what became of them must be told."""
+        for followed in self._followed.values():
+            if followed.session_id is not None:
+                self._lost.pop(followed.session_id, None)
+        if not self._lost:
+            return
+        found = await self._find(self._lost.keys(), listing, by_header=True)
+        for session_id, name in found.items():
+            del self._lost[session_id]
+            if name in listing.archives:
+                self._follow_archive(name, listing.archives[name])
+            else:
+                self.look_at(name)
+        indexed = {entry.session_id for entry in (self._entries or {}).values()}
+        for session_id, since_s in list(self._lost.items()):
+            # A session that the index names may have nothing on disk yet: its first lines come with the first
+            # answer.
+            if session_id not in indexed and self._shared.clock() - since_s >= GONE_S:
+                del self._lost[session_id]
+                self._shared.sink(TranscriptGone(self.place.agent, session_id, "missing"))
+
+    async def _find(
+        self, session_ids: Collection[SessionId], listing: Listing, *, by_header: bool
+    ) -> Mapping[SessionId, str]:
+        files = {
+            entry.session_id: entry.session_file.rpartition("/")[2]
+            for entry in (self._entries or {}).values()
+            if entry.session_file is not None and entry.session_id in session_ids
+        }
+        call = partial(
+            find_sessions,
+            self.place.path,
+            frozenset(session_ids),
+            files,
+            listing,
+            self._opener if by_header else None,
+        )
+        return await self._shared.readers.run(call)
+
+    # The transcripts.
+
+    def _follow(self, name: str, claimed_id: SessionId, archive: Archive | None = None) -> Followed:
+        followed = self._followed.get(name)
+        if followed is None:
+            followed = self._followed[name] = Followed(
+                self._shared,
+                Surroundings(self._indexed_id, self.relist, self._is_conclusive, self._forget),
+                self._opener,
+                agent=self.place.agent,
+                directory=self.place.path,
+                name=name,
+                claimed_id=claimed_id,
+                archive=archive,
+            )
+        return followed
+
+    def _follow_archive(self, name: str, archive: Archive) -> None:
+        if archive.live_name not in self._followed:
+            self._follow(name, archive.session_id, archive).ask()
+
+    def _forget(self, name: str) -> None:
+        self._followed.pop(name, None)
+
+    def _is_conclusive(self) -> bool:
+        return self._readable or self.removed
+
+    async def _sweep(self) -> bool:
+        active = []
+        for followed in self._followed.values():
+            if followed.archived:
+                followed.ask()  # it would have ended, had it been readable
+            elif followed.active:
+                active.append(followed)
+        paths = [followed.path for followed in active]
+        if self._eventless:
+            paths.append(self.place.path)
+        stamps_before = [followed.stamp for followed in active]
+        seen = await self._shared.readers.run(lambda: list(stamps(paths))) if paths else []
+        for followed, before, stamp in zip(active, stamps_before, seen, strict=False):
+            if followed.stamp != before:
+                continue  # read meanwhile, and perhaps newer than what was seen
+            if stamp is None or stamp != before:
+                self._count_find(stamp, followed)
+                followed.ask()
+            elif self._now() - stamp.mtime_ns / 1e9 >= _TAIL_QUIET_S:
+                followed.offer_tail()
+        own = seen[-1] if self._eventless else None
+        if own is not None and own.mtime_ns != self._changed_ns and self._may_relist():
+            self._changed_ns = own.mtime_ns
+            self.relist()
+        if self._lost:
+            self.relist()
+        return False
+
+    def _may_relist(self) -> bool:
+        """Where names change all the time, listing a large directory must not become all that is done."""
+        return self._shared.clock() >= self._relist_due_s
+
+    def _count_find(self, stamp: Stamp | None, followed: Followed | None) -> None:
+        if stamp is None or (followed is not None and (followed.stamp is None or followed.job.pending)):
+            return
+        if self._now() - stamp.mtime_ns / 1e9 >= _EVENT_LAG_S:
+            self._shared.counters.sweep_finds += 1
