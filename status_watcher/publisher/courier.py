@@ -1,0 +1,310 @@
+"""One delivery's turn: which requests bring this post up to date, and what their answers mean for it."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from status_watcher.core.outcome import (
+    EDIT_TIME_OVER,
+    Denied,
+    Failure,
+    Gone,
+    Ok,
+    Reason,
+    Rejected,
+    RetryAfter,
+    TokenRefused,
+    Unavailable,
+)
+from status_watcher.core.post import Marks, RemotePost, box_tag, digest, sendable
+from status_watcher.core.throttle import after_failure, after_success, after_write
+from status_watcher.model import Box, ChannelTarget, DirectTarget, PostId, Target
+from status_watcher.publisher.delivery import Delivery
+from status_watcher.publisher.health import Counts, Problems
+from status_watcher.publisher.line import Errand, Line
+from status_watcher.publisher.lookup import find_post
+from status_watcher.publisher.ports import Boxes, Ledger, Poster
+from status_watcher.publisher.settings import PublisherSettings
+
+OLD_SERVER_CHARS: Final = 4_000
+"""What a post may have where the column was made by an old version, whatever the version says now."""
+
+
+class Courier:
+    """Brings one post at a time up to date; knows nothing of queues and workers.
+
+    Everything it learns is written into the `Delivery`: what is owed (`changed`), and when it may go out.
+    """
+
+    def __init__(
+        self,
+        *,
+        boxes: Boxes,
+        poster: Poster,
+        ledger: Ledger,
+        line: Line,
+        settings: PublisherSettings,
+        counts: Counts,
+        problems: Problems,
+        wall_ms: Callable[[], int],
+        nonce: Callable[[], str],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._boxes = boxes
+        self._poster = poster
+        self._ledger = ledger
+        self._line = line
+        self._settings = settings
+        self._counts = counts
+        self._problems = problems
+        self._wall_ms = wall_ms
+        self._nonce = nonce
+        self._jitter = jitter
+        self._loop = asyncio.get_running_loop()
+        self.throttle_s = settings.throttle_s
+
+    async def bring_up_to_date(self, post: Delivery, errand: Errand) -> None:
+        """One create, edit or deletion at most; what is still owed afterwards is in `post.changed`."""
+        if not post.known:
+            record = await self._ledger.find(post.box_id)
+            if record is None:
+                post.known = True
+            else:
+                ghosts_until_s = self._loop.time() + self._settings.ghost_s
+                post.learn(record, trust_text=self._ledger.closed_well, ghosts_until_s=ghosts_until_s)
+        if post.withdrawn:
+            await self._remove(post, errand)
+            return
+        if post.silent:
+            return
+        post.changed = post.only_tick = False
+        if post.ghosts and self._loop.time() >= post.ghosts_until_s:
+            post.ghosts, post.may_say = frozenset(), None
+        box = self._boxes.render(post.box_id)
+        if box is None:
+            return
+        post.urgent = box.ended
+        if post.post_id is None:
+            await self._create(post, box, errand)
+        else:
+            await self._edit(post, post.post_id, box, errand)
+
+    async def _create(self, post: Delivery, box: Box, errand: Errand) -> None:
+        started_s = self._loop.time()
+        if post.target is None:
+            post.target = box.target
+        channel = await self._channel(post.target, errand)
+        if not isinstance(channel, ChannelTarget):
+            self._failed(post, channel, started_s)
+            return
+        if post.in_doubt or (self._ledger.lost and not post.nonce):
+            found = await self._found(post, post.target, errand)
+            if not isinstance(found, Ok):
+                self._failed(post, found, started_s)
+                return
+            post.in_doubt = False
+            if found.value is not None:
+                self._counts.add("adopted")
+                post.post_id, post.may_say = found.value.post_id, frozenset((digest(found.value.text),))
+                post.pace = after_success(post.pace)
+                if found.value.marks is not None:
+                    post.nonce = found.value.marks.nonce
+                post.changed = True
+                await self._ledger.keep_now(post.record())
+                return
+        if not post.nonce:
+            post.nonce, post.intent_at_ms = self._nonce(), self._wall_ms()
+            # False: the disk refuses. The post is made all the same, its nonce is in its props.
+            await self._ledger.keep_now(post.record())
+        if post.withdrawn:
+            return
+        if post.changed:  # since it was rendered: the disk took its time
+            post.changed = False
+            newer = self._boxes.render(post.box_id)
+            if newer is None:
+                return
+            box = newer
+        text = sendable(box.text)
+        started_s = self._loop.time()
+        post.in_doubt = True  # until the answer says otherwise, also if we are cancelled
+        outcome = await errand.ask(
+            lambda within_s: self._poster.create(
+                channel, text, Marks(post.nonce, box_tag(post.box_id)), within_s
+            )
+        )
+        post.in_doubt = isinstance(outcome, Unavailable) and outcome.may_have_happened
+        self._wrote(post)
+        if not isinstance(outcome, Ok):
+            self._failed(post, outcome, started_s, text)
+            return
+        self._counts.add("creates")
+        # A repeated create answers with the first one's text.
+        post.post_id, post.may_say = outcome.value.post_id, frozenset((digest(outcome.value.text),))
+        post.ended = box.ended
+        post.pace = after_success(post.pace)
+        if post.may_say != frozenset((digest(text),)):
+            post.changed = True
+        await self._ledger.keep_now(post.record())
+
+    async def _edit(self, post: Delivery, post_id: PostId, box: Box, errand: Errand) -> None:
+        started_s = self._loop.time()
+        text = sendable(box.text)
+        wanted = digest(text)
+        if (
+            post.may_say is None
+            or wanted in post.ghosts
+            or (wanted in post.may_say and len(post.may_say) > 1)
+        ):
+            shown = await errand.ask(lambda within_s: self._poster.get(post_id, within_s))
+            if not isinstance(shown, Ok):
+                self._failed(post, shown, started_s)
+                return
+            post.may_say = frozenset((digest(shown.value.text),))
+            post.ghosts -= post.may_say  # that one has come
+            self._ledger.keep(post.record())
+        if post.may_say == frozenset((wanted,)):
+            self._counts.add("unchanged")
+            post.pace = after_success(post.pace)
+            if post.ended != box.ended:
+                post.ended = box.ended
+                self._ledger.keep(post.record())
+            return
+        if box.tick and self._loop.time() < post.pace.tick_at_s and not box.ended:
+            post.only_tick = post.changed = True
+            return
+        before = post.may_say
+        post.may_say = before | {wanted}  # until the answer says otherwise, also if we are cancelled
+        self._ledger.keep(post.record())
+        started_s = self._loop.time()
+        outcome = await errand.ask(lambda within_s: self._poster.patch(post_id, text, within_s))
+        self._wrote(post)
+        if not isinstance(outcome, Ok):
+            if isinstance(outcome, Unavailable) and outcome.may_have_happened:
+                post.ghosts |= {wanted}
+                post.ghosts_until_s = self._loop.time() + self._settings.ghost_s
+            else:
+                post.may_say = before
+                self._ledger.keep(post.record())
+            if isinstance(outcome, Denied | Gone):
+                # A deleted post is 403 too (6.7 to 9.9), and a 404 may be a proxy's, its server being away.
+                outcome = await self._why_denied(post_id, outcome, errand)
+            self._failed(post, outcome, started_s, text)
+            return
+        self._counts.add("edits")
+        post.may_say = frozenset((wanted,))
+        post.ended = box.ended
+        post.pace = after_success(post.pace)
+        self._ledger.keep(post.record())
+
+    async def _why_denied(self, post_id: PostId, denied: Denied | Gone, errand: Errand) -> Failure:
+        shown = await errand.ask(lambda within_s: self._poster.get(post_id, within_s))
+        return denied if isinstance(shown, Ok) else shown
+
+    async def _remove(self, post: Delivery, errand: Errand) -> None:
+        started_s = self._loop.time()
+        if post.post_id is None and post.in_doubt and post.target is not None:
+            found = await self._found(post, post.target, errand)
+            if isinstance(found, RetryAfter | Unavailable | TokenRefused):
+                self._failed(post, found, started_s)
+                return
+            if isinstance(found, Ok) and found.value is not None:
+                post.post_id = found.value.post_id
+        if post.post_id is not None:
+            post_id = post.post_id
+            outcome = await errand.ask(lambda within_s: self._poster.delete(post_id, within_s))
+            if isinstance(outcome, RetryAfter | Unavailable | TokenRefused):
+                self._failed(post, outcome, started_s)
+                return
+            if isinstance(outcome, Ok):
+                self._counts.add("deletes")
+        # Denied or Gone: somebody has deleted it, or we may not; either way there is no more to be done.
+        self._ledger.forget(post.box_id)
+        post.changed = False
+
+    async def _found(self, post: Delivery, target: Target, errand: Errand) -> Ok[RemotePost | None] | Failure:
+        channel = await self._channel(target, errand)
+        if not isinstance(channel, ChannelTarget):
+            return channel
+        return await find_post(
+            self._poster, self._line, errand, post, channel.channel_id, now_ms=self._wall_ms()
+        )
+
+    async def _channel(self, target: Target, errand: Errand) -> ChannelTarget | Failure:
+        """Where the post goes; the direct channel with a user is asked for once and remembered."""
+        match target:
+            case ChannelTarget():
+                return target
+            case DirectTarget(user_id):
+                known = self._ledger.direct_channel(user_id)
+                if known is not None:
+                    return ChannelTarget(known, PostId(""))
+                me = await self._line.identity(errand)
+                if not isinstance(me, str):
+                    return me
+                made = await errand.ask(lambda within_s: self._poster.direct_channel(me, user_id, within_s))
+                if not isinstance(made, Ok):
+                    # Whether it was made or not is no doubt to settle: asking again gives the same one.
+                    return made
+                self._ledger.keep_direct_channel(user_id, made.value)
+                return ChannelTarget(made.value, PostId(""))
+            case _:
+                assert_never(target)
+
+    def _wrote(self, post: Delivery) -> None:
+        post.pace = after_write(post.pace, self._loop.time(), self.throttle_s, self._settings.tick_s)
+
+    def _failed(self, post: Delivery, failure: Failure, started_s: float, text: str = "") -> None:
+        """What a failure means for this post alone; what it means for everybody the line has noted."""
+        post.changed = True
+        match failure:
+            case RetryAfter() | TokenRefused():
+                pass
+            case Unavailable():
+                if failure.reason is not Reason.HELD_BACK:
+                    post.pace = after_failure(post.pace, started_s, self._jitter())
+            case Gone():
+                self._quiet(post)
+            case Denied():
+                self._park(post, failure)
+            case Rejected() if failure.too_long and not post.shortened:
+                post.shortened = True
+                self._counts.add("shortened")
+                limit = OLD_SERVER_CHARS if len(text) > OLD_SERVER_CHARS else max(len(text) // 2, 200)
+                self._boxes.limit_chars(limit)
+            case Rejected() if failure.error_id == EDIT_TIME_OVER and not post.renewed:
+                # The site lets posts be edited for a while only: one new post, which then is the box.
+                post.renewed = True
+                post.post_id, post.nonce, post.may_say, post.ghosts = None, "", None, frozenset()
+                self._counts.add("renewed")
+            case Rejected():
+                post.halted = True
+                self._problem(post, f"refused ({failure.status} {failure.error_id})")
+            case _:
+                assert_never(failure)
+
+    def _quiet(self, post: Delivery) -> None:
+        if post.post_id is None:  # no post of ours was asked about: the channel or user does not exist
+            post.halted = True
+            self._problem(post, "not found (404)")
+            return
+        post.gone = True
+        self._ledger.keep(post.record())
+
+    def _park(self, post: Delivery, denied: Denied) -> None:
+        post.parked_until_s = self._loop.time() + self._settings.park_s * 2 ** min(post.parkings, 8)
+        post.parkings += 1
+        self._problem(post, f"denied to the bot (403 {denied.error_id})")
+
+    def _problem(self, post: Delivery, what: str) -> None:
+        match post.target:
+            case ChannelTarget(channel_id):
+                place = f"channel {channel_id}"
+            case DirectTarget(user_id):
+                place = f"direct channel with user {user_id}"
+            case None:
+                place = "a channel"
+            case _:
+                assert_never(post.target)
+        doing = "creating a post" if post.post_id is None else "editing a post"
+        self._problems.note(f"{place}: {doing} is {what}", self._loop.time())

@@ -1,0 +1,80 @@
+"""Which delivery is next: among those that are due, ended boxes first, then the one that is due longest."""
+
+import heapq
+import itertools
+from dataclasses import dataclass
+
+from status_watcher.publisher.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a delivery stands in the queue; an entry of a heap that is not its present place is void."""
+
+    due_s: float
+    urgent: bool
+
+
+class DueQueue:
+    """Each delivery is in it at most once; all operations are O(log n), and no time passes by itself."""
+
+    def __init__(self) -> None:
+        self._places: dict[Delivery, _Place] = {}
+        self._later: list[tuple[float, int, Delivery, _Place]] = []
+        self._ready: list[tuple[bool, float, int, Delivery, _Place]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def put(self, delivery: Delivery, due_s: float, *, urgent: bool) -> None:
+        """Queues it, or moves it to this time."""
+        place = _Place(due_s, urgent)
+        if self._places.get(delivery) == place:
+            return
+        self._places[delivery] = place
+        heapq.heappush(self._later, (due_s, next(self._order), delivery, place))
+        if len(self._later) > 64 + 4 * len(self._places):
+            self._sweep()
+
+    def remove(self, delivery: Delivery) -> None:
+        self._places.pop(delivery, None)
+
+    def pop(self, now_s: float) -> Delivery | None:
+        """The next one that is due, taken out."""
+        self._promote(now_s)
+        while self._ready:
+            _, _, _, delivery, place = heapq.heappop(self._ready)
+            if self._places.get(delivery) is place:
+                del self._places[delivery]
+                return delivery
+        return None
+
+    def has_due(self, now_s: float) -> bool:
+        self._promote(now_s)
+        self._drop_void()
+        return bool(self._ready)
+
+    def next_due_s(self) -> float | None:
+        """When something will be due; a time past if something is, None when the queue is empty."""
+        self._drop_void()
+        if self._ready:
+            return self._ready[0][1]
+        return self._later[0][0] if self._later else None
+
+    def _promote(self, now_s: float) -> None:
+        while self._later and self._later[0][0] <= now_s:
+            due_s, order, delivery, place = heapq.heappop(self._later)
+            if self._places.get(delivery) is place:
+                heapq.heappush(self._ready, (not place.urgent, due_s, order, delivery, place))
+
+    def _drop_void(self) -> None:
+        while self._ready and self._places.get(self._ready[0][3]) is not self._ready[0][4]:
+            heapq.heappop(self._ready)
+        while self._later and self._places.get(self._later[0][2]) is not self._later[0][3]:
+            heapq.heappop(self._later)
+
+    def _sweep(self) -> None:
+        """Drops void entries, so that the heap stays in proportion to what is queued."""
+        self._later = [entry for entry in self._later if self._places.get(entry[2]) is entry[3]]
+        heapq.heapify(self._later)

@@ -1,0 +1,83 @@
+"""How publishing is doing: counters, problems, and the snapshot for `/health`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from status_watcher.core.health import Circuit
+
+PROBLEM_LASTS_S: Final = 3_600.0
+MAX_PROBLEMS_SHOWN: Final = 20
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherHealth:
+    """A snapshot, without I/O."""
+
+    last_ok_s: float | None
+    """Seconds since the server last did what we asked."""
+    circuit: Circuit
+    token_refused: bool
+    pending: int
+    """Boxes whose newest text the server has not acknowledged."""
+    oldest_pending_s: float
+    pause_s: float
+    """Seconds left of the pause that a 429 asked for."""
+    problems: tuple[str, ...]
+    counters: Mapping[str, int]
+
+
+class Problems:
+    """What an operator should know, one line for each thing that is wrong, however many boxes it meets.
+
+    Logged when it appears; gone an hour after it was last seen.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def note(self, line: str, now_s: float) -> None:
+        if line not in self._seen:
+            log.warning("publishing_problem", problem=line)
+        self._seen.pop(line, None)  # so that the newest is last
+        self._seen[line] = now_s
+
+    def lines(self, now_s: float) -> tuple[str, ...]:
+        self._seen = {line: at for line, at in self._seen.items() if now_s - at < PROBLEM_LASTS_S}
+        return tuple(self._seen)[-MAX_PROBLEMS_SHOWN:]
+
+
+class Counts:
+    """Counts since the start; the main ones exist from the beginning, so that a zero is one."""
+
+    NAMES: Final = (
+        "creates",
+        "edits",
+        "deletes",
+        "adopted",
+        "coalesced",
+        "unchanged",
+        "shortened",
+        "renewed",
+        "sent_ok",
+        "sent_rate_limited",
+        "sent_token_refused",
+        "sent_unavailable",
+        "sent_gone",
+        "sent_denied",
+        "sent_rejected",
+    )
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter(dict.fromkeys(self.NAMES, 0))
+
+    def add(self, name: str) -> None:
+        self._counts[name] += 1
+
+    def all(self) -> Mapping[str, int]:
+        return dict(self._counts)

@@ -1,0 +1,308 @@
+"""Keeps every post saying what its box says: one due-queue, four workers, one line to the server."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from status_watcher.core.health import Circuit as CircuitHealth
+from status_watcher.core.health import CircuitState
+from status_watcher.core.post import BoxRecord
+from status_watcher.core.throttle import Pace, after_success
+from status_watcher.model import BoxId
+from status_watcher.publisher.courier import Courier
+from status_watcher.publisher.delivery import Delivery
+from status_watcher.publisher.due_queue import DueQueue
+from status_watcher.publisher.health import Counts, Problems, PublisherHealth
+from status_watcher.publisher.line import Errand, Line
+from status_watcher.publisher.ports import Boxes, Circuit, Ledger, Poster
+from status_watcher.publisher.settings import WORKERS, PublisherSettings
+
+_Job = tuple[Delivery, Errand]
+_DEFAULTS = PublisherSettings()
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """Owes the server the newest text of every box, never each text in between.
+
+    Made on the running loop, with a ledger that is open. `touch`, `withdraw` and `rename` are synchronous and
+    cheap; `run` does the work until it is cancelled.
+    """
+
+    def __init__(
+        self,
+        boxes: Boxes,
+        poster: Poster,
+        circuit: Circuit,
+        ledger: Ledger,
+        settings: PublisherSettings = _DEFAULTS,
+        *,
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        nonce: Callable[[], str] = lambda: secrets.token_hex(16),
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ledger = ledger
+        self._settings = settings
+        self._counts = Counts()
+        self._problems = Problems()
+        self._line = Line(
+            poster=poster,
+            circuit=circuit,
+            settings=settings,
+            counts=self._counts,
+            on_change=self._assign,
+            jitter=jitter,
+        )
+        self._courier = Courier(
+            boxes=boxes,
+            poster=poster,
+            ledger=ledger,
+            line=self._line,
+            settings=settings,
+            counts=self._counts,
+            problems=self._problems,
+            wall_ms=wall_ms,
+            nonce=nonce,
+            jitter=jitter,
+        )
+        self._posts: dict[BoxId, Delivery] = {}
+        self._queue = DueQueue()
+        self._idle: deque[asyncio.Future[_Job]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._settled: deque[Delivery] = deque()
+        self._progress = asyncio.Event()
+        now_s = self._loop.time()
+        for record in ledger.open_boxes:
+            post = Delivery(record.box_id, pace=Pace(clear_at_s=now_s + settings.throttle_s))
+            post.learn(record, trust_text=ledger.closed_well, ghosts_until_s=now_s + settings.ghost_s)
+            self._posts[record.box_id] = post
+        circuit.subscribe(self._circuit_changed)
+
+    def open_boxes(self) -> Sequence[BoxRecord]:
+        """The boxes that an earlier run left open; to be touched or withdrawn by their ids."""
+        return tuple(self._ledger.open_boxes)
+
+    def touch(self, box_id: BoxId, *, urgent: bool = False) -> None:
+        """The box may read differently now: rendered and sent at once, or when its throttle allows.
+
+        `urgent`: the turn has ended, which goes before what else is due.
+        """
+        post = self._posts.get(box_id)
+        if post is None:
+            post = self._posts[box_id] = Delivery(box_id)
+        if post.withdrawn:
+            post.wanted_again = True
+            return
+        if post.silent:
+            return
+        if post.changed and not post.only_tick:
+            self._counts.add("coalesced")
+        self._owe(post, urgent=urgent)
+
+    def withdraw(self, box_id: BoxId) -> None:
+        """There was nothing to show after all: deletes the box's post if it has one, and forgets the box."""
+        post = self._posts.get(box_id)
+        if post is None:
+            post = self._posts[box_id] = Delivery(box_id)
+        post.withdrawn, post.wanted_again = True, False
+        post.parked_until_s = self._loop.time()
+        self._owe(post, urgent=False)
+
+    def rename(self, old: BoxId, new: BoxId) -> None:
+        """The box is called `new` from now on, with its post; where both have one, that of `new` stays."""
+        post = self._posts.get(old)
+        if post is None or old == new:
+            return
+        other = self._posts.get(new)
+        if other is not None and (other.nonce or other.in_flight):
+            self.withdraw(old)
+            return
+        if other is not None:
+            self._queue.remove(other)
+        del self._posts[old]
+        self._posts[new] = post
+        post.box_id = new
+        if post.target is not None and post.nonce:
+            self._ledger.forget(old)
+            self._ledger.keep(post.record())
+        self._owe(post, urgent=post.urgent)
+
+    async def run(self) -> None:
+        """Delivers until cancelled; an unexpected exception in any of its tasks ends all and is raised."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._line.watch(), name="mattermost-probe")
+            for number in range(WORKERS):
+                tasks.create_task(self._work(), name=f"publisher-{number}")
+
+    async def flush(self, within_s: float) -> int:
+        """At shutdown, while `run` still runs: the newest text of every box now, whatever the throttle says.
+
+        Ends early where nothing can be delivered any more. Returns how many boxes the server has not
+        acknowledged.
+        """
+        deadline_s = self._loop.time() + within_s
+        self._courier.throttle_s = 0.0
+        for post in self._posts.values():
+            post.pace = Pace()
+            if post.changed or not post.ended:
+                self._owe(post, urgent=post.urgent)
+        self._assign()
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                while self._owed() and self._can_send_before(deadline_s):
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            pass
+        return self._owed()
+
+    def snapshot(self) -> PublisherHealth:
+        """How publishing is doing now, without I/O."""
+        now_s = self._loop.time()
+        line = self._line
+        pending = [post for post in self._posts.values() if post.changed and not post.silent]
+        last_ok_s = None if line.last_ok_at_s is None else now_s - line.last_ok_at_s
+        return PublisherHealth(
+            last_ok_s=last_ok_s,
+            circuit=CircuitHealth(line.circuit.state, line.circuit.failures),
+            token_refused=line.token_refused,
+            pending=len(pending),
+            oldest_pending_s=max((now_s - post.changed_at_s for post in pending), default=0.0),
+            pause_s=max(0.0, line.gate.open_at_s - now_s),
+            problems=(*self._server_problems(), *self._problems.lines(now_s), *self._ledger.problems),
+            counters=self._counts.all(),
+        )
+
+    def _server_problems(self) -> tuple[str, ...]:
+        line = self._line
+        if line.token_refused:
+            return ("mattermost: token refused (401)",)
+        if line.last_failure is None or (line.circuit.state == "closed" and line.last_ok_at_s is not None):
+            return ()
+        status = f" ({line.last_failure.status})" if line.last_failure.status else ""
+        return (f"mattermost: {line.last_failure.reason.value}{status}",)
+
+    def _owe(self, post: Delivery, *, urgent: bool) -> None:
+        if not post.changed:
+            post.changed_at_s = self._loop.time()
+        post.changed = True
+        post.only_tick = False
+        post.urgent = post.urgent or urgent
+        if not post.in_flight:
+            self._enqueue(post)
+            self._assign()
+
+    def _enqueue(self, post: Delivery) -> None:
+        self._queue.put(post, max(post.due_s, post.changed_at_s), urgent=post.urgent)
+
+    def _assign(self, now_s: float | None = None) -> None:
+        """Gives what is due to idle workers, as far as gate, token and circuit allow; sets the next alarm."""
+        now_s = self._loop.time() if now_s is None else now_s
+        line = self._line
+        if line.is_open(now_s):
+            while self._queue.has_due(now_s) and (worker := self._idle_worker()) is not None:
+                errand = line.errand()
+                if errand is None:
+                    break
+                post = self._queue.pop(now_s)
+                if post is None:
+                    raise RuntimeError("what is due vanished from the queue")
+                self._idle.popleft()
+                post.in_flight = True
+                worker.set_result((post, errand))
+            if line.circuit.state == "half_open" and not self._queue.has_due(now_s):
+                line.probe_wanted.set()
+        self._set_alarm()
+
+    def _idle_worker(self) -> asyncio.Future[_Job] | None:
+        while self._idle and self._idle[0].done():  # cancelled
+            self._idle.popleft()
+        return self._idle[0] if self._idle else None
+
+    def _set_alarm(self) -> None:
+        due_s = self._queue.next_due_s()
+        if due_s is None or not self._idle or self._line.token_refused or self._line.circuit.state == "open":
+            at_s = None  # whoever changes that calls `_assign`
+        else:
+            at_s = max(due_s, self._line.gate.open_at_s)
+        if self._timer is not None and self._timer.when() == at_s and not self._timer.cancelled():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at_s is not None and at_s > self._loop.time():
+            self._timer = self._loop.call_at(at_s, self._ring, at_s)
+
+    def _ring(self, at_s: float) -> None:
+        self._timer = None
+        self._assign(max(at_s, self._loop.time()))  # a timer may ring a clock tick early
+
+    async def _work(self) -> None:
+        while True:
+            free: asyncio.Future[_Job] = self._loop.create_future()
+            self._idle.append(free)
+            self._assign()
+            post, errand = await free
+            try:
+                with errand:
+                    await self._courier.bring_up_to_date(post, errand)
+            finally:
+                post.in_flight = False
+                self._progress.set()
+            self._after(post)
+
+    def _after(self, post: Delivery) -> None:
+        if post.withdrawn and not post.changed:
+            self._forget(post)
+        elif post.changed and not post.silent:
+            self._enqueue(post)
+        elif post.ghosts and not post.silent:
+            self._queue.put(post, max(post.ghosts_until_s, post.due_s), urgent=False)
+        elif post.ended or post.silent:
+            post.settled_at_s = self._loop.time()
+            self._settled.append(post)
+        self._let_go()
+
+    def _forget(self, post: Delivery) -> None:
+        if self._posts.get(post.box_id) is post:
+            del self._posts[post.box_id]
+        if post.wanted_again:
+            self.touch(post.box_id)
+
+    def _let_go(self) -> None:
+        """Drops from memory what has ended and been delivered a while ago; the ledger still has it."""
+        limit_s = self._loop.time() - self._settings.keep_settled_s
+        while self._settled and self._settled[0].settled_at_s <= limit_s:
+            post = self._settled.popleft()
+            if post.may_be_dropped and self._posts.get(post.box_id) is post:
+                del self._posts[post.box_id]
+
+    def _circuit_changed(self, state: CircuitState) -> None:
+        log.info("mattermost_circuit", state=state)
+        if state == "closed":
+            for post in self._posts.values():
+                post.pace = after_success(post.pace)
+                if post.changed and not post.in_flight and not post.silent:
+                    self._enqueue(post)
+            if self._line.me is None:
+                self._line.probe_wanted.set()
+        self._progress.set()
+        self._assign()
+
+    def _owed(self) -> int:
+        now_s = self._loop.time()
+        return sum(post.is_owed(now_s) for post in self._posts.values())
+
+    def _can_send_before(self, deadline_s: float) -> bool:
+        line = self._line
+        if line.token_refused or line.gate.open_at_s > deadline_s:
+            return False
+        half_open_at_s = line.circuit.half_open_at_s
+        return half_open_at_s is None or half_open_at_s <= deadline_s

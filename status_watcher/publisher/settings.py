@@ -1,0 +1,28 @@
+"""What may be set about publishing."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from status_watcher.core.throttle import Patience
+
+WORKERS: Final = 4
+"""As many as the client has connections: a wait in its pool would count towards a request's timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherSettings:
+    """Times in seconds."""
+
+    throttle_s: float = 0.5
+    """Between two edits of one post."""
+    patience: Patience = field(default_factory=Patience)
+    tick_s: float = 10.0
+    """Between an edit and one that changes nothing but the elapsed time."""
+    token_probe_s: float = 30.0
+    """After a refused token, until it is tried again; up to two thirds are added at random."""
+    park_s: float = 600.0
+    """After a channel or a post was denied us, until it is tried again; doubles each time."""
+    ghost_s: float = 30.0
+    """How long an edit without an answer may still reach the post, over newer ones; then the post is read."""
+    keep_settled_s: float = 60.0
+    """For which an ended box is kept in memory; after that it is read from the ledger when asked for."""
