@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 LABEL_MAX_CHARS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class ToolText:
+class ToolText(msgspec.Struct, frozen=True, gc=False):
     """A tool call in words of the agent: neither redacted nor clipped nor neutralised."""
 
     label: str
@@ -36,6 +36,9 @@ class _Rule:
     label: str | None = None
     verb: str | None = None
     argument: tuple[str, ...] | None = None
+
+
+_NO_RULE = _Rule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +70,27 @@ def describe(tool: str, arguments: Mapping[str, object], labels: Labels) -> Tool
 
     A call through OpenClaw's `tool_call` (2026.9.6: `{"id": "exec", "args": {…}}`) reads as the inner one.
     """
-    inner, inner_arguments = arguments.get("id"), arguments.get("args")
-    if tool == "tool_call" and isinstance(inner, str) and isinstance(inner_arguments, Mapping):
-        tool, arguments = inner.rpartition(":")[2], inner_arguments  # "openclaw:core:message"
-    rule = labels.rules.get(tool.lower(), _Rule())
+    if tool == "tool_call":
+        inner, inner_arguments = arguments.get("id"), arguments.get("args")
+        if isinstance(inner, str) and isinstance(inner_arguments, Mapping):
+            tool, arguments = inner.rpartition(":")[2], inner_arguments  # "openclaw:core:message"
+    rule = labels.rules.get(tool.lower(), _NO_RULE)
     argument = _argument(rule, arguments)
     verb = _text(arguments.get(rule.verb or "action")) if rule.verb or rule.argument is None else ""
-    return ToolText(rule.label or _readable(tool), " ".join(part for part in (verb, argument) if part))
+    told = f"{verb} {argument}" if verb and argument else verb or argument
+    return ToolText(rule.label or _readable(tool), told)
 
 
 def _argument(rule: _Rule, arguments: Mapping[str, object]) -> str:
     keys = _WELL_KNOWN if rule.argument is None else rule.argument
+    if keys:
+        key = keys[0]
+        value = arguments.get(key)
+        if type(value) is str and key not in _RETOLD and (text := value.strip()):
+            return text
     for key in keys:
-        if text := _text(_reach(arguments, key)):
+        value = arguments[key] if key in arguments else _reach(arguments, key) if "." in key else None
+        if value is not None and (text := value.strip() if isinstance(value, str) else _text(value)):
             return _telling(key, text)
     if rule.argument is not None:
         return ""
@@ -109,6 +120,7 @@ _WELL_KNOWN: Final = (
 )
 _SHORT_CHARS: Final = 200
 _PROSE: Final = frozenset({"task", "message", "text", "prompt", "explanation", "question"})
+_RETOLD: Final = _PROSE | {"input", "patch"}
 _PATCHED_FILE: Final = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 
 

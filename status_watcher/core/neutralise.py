@@ -90,6 +90,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             r"(?<![A-Za-z0-9.+-])(?=[0-9.+-]*+[A-Za-z])([A-Za-z0-9.+-]++):(?=[/%]|[^\W_])",
             rf"\1:{ZWSP}",
         ),
+        (r":(?=//)", f":{ZWSP}"),
         (r"((?i:www)\d{0,3})(?=\.)", rf"\1{ZWSP}"),
         (r"\.(?=[^\W\d_]{2,4}/)", f".{ZWSP}"),
         # Emoji and emoticons. Two digits between colons are a time; `:100:` is a picture of 💯.

@@ -43,6 +43,8 @@ FINDERS = {
     "emoticon": re.compile(r"(?:^|[^A-Za-z0-9_]):-?[])(\[@|/$oOdDpPsSxX]|<3|</3|(?:^|[^A-Za-z0-9_]);-?\)"),
     "laugh": re.compile(r"(?:^|[^A-Za-z0-9_])[xX]-[dD](?![A-Za-z0-9_])"),
 }
+# Python decodes some entities without their semicolon, the client escapes the ampersand of those.
+ENTITY = re.compile(r"&#?\w+;")
 ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 COMMONMARK = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 QUOTED_PARAGRAPH = ["blockquote_open", "paragraph_open", "inline", "paragraph_close", "blockquote_close"]
@@ -51,7 +53,8 @@ CODE = re.compile(r"`[^`]*`")
 
 def seen(text: str) -> str:
     """What a reader sees of plain text."""
-    return html.unescape(ESCAPED.sub(r"\1", text)).replace("\u200b", "")
+    unescaped = ENTITY.sub(lambda entity: html.unescape(entity[0]), ESCAPED.sub(r"\1", text))
+    return unescaped.replace("\u200b", "")
 
 
 def visible(text: str) -> str:

@@ -1,0 +1,394 @@
+"""The board: which turns have a box, where, and saying what.
+
+Synchronous and without I/O or clock: news and the time go in, changes to boxes come out of `take_changes`,
+and `render` says what a box should say now. Publishing happens elsewhere.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from status_watcher.core.forest import Forest, SessionRef
+from status_watcher.core.index import StoreStatus
+from status_watcher.core.labels import Labels
+from status_watcher.core.lost import LostBoxes
+from status_watcher.core.outbox import Changes, Outbox
+from status_watcher.core.pen import Pen
+from status_watcher.core.places import Places
+from status_watcher.core.post import BoxRecord
+from status_watcher.core.render import Limits, bare_box, render
+from status_watcher.core.session import Session
+from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of, parts_of
+from status_watcher.core.tree import TurnView, Views
+from status_watcher.core.turn import Turn
+from status_watcher.core.untold import judge_untold
+from status_watcher.core.verdict import Rules, Verdict
+from status_watcher.core.wakes import Wakes
+from status_watcher.core.whereabouts import name_of, target_of, undecided_until_ms
+from status_watcher.core.worth import deserves_box, ended_before_us, is_noise, next_tick_ms
+from status_watcher.model import (
+    Box,
+    BoxId,
+    ChannelId,
+    EntryId,
+    State,
+    Target,
+)
+from status_watcher.source import News
+
+__all__ = ["FIRST_TURN", "Board", "BoardCounts", "BoardSettings", "Changes", "box_id_of", "parts_of"]
+
+LOST_AFTER_MS = 15_000
+"""How long a box of an earlier run waits for its turn to be found before it is closed without it."""
+MOST_BOXES = 4_000
+"""Beyond this many, ended boxes are forgotten, the oldest first; their posts stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """What of the configuration decides which boxes there are and how large."""
+
+    rules: Rules
+    limits: Limits
+    default_channel: ChannelId | None
+    most_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCounts:
+    active: int
+    tracked: int
+    waiting: int
+
+
+class Board:
+    """All boxes of all agents. One per daemon; its owner calls it from one thread."""
+
+    def __init__(self, settings: BoardSettings, labels: Labels, pen: Pen) -> None:
+        self._settings = settings
+        self._rules = settings.rules
+        self._pen = pen
+        self._max_chars = settings.limits.max_chars
+        self._forest = Forest(settings.rules, labels)
+        self._views = Views(self._forest, settings.rules)
+        self._places = Places(settings.most_open)
+        self._boxes: dict[BoxId, Shown] = {}
+        """In the order of their making."""
+        self._lost = LostBoxes()
+        self._over: dict[SessionRef, dict[EntryId, int]] = {}
+        """Turns that need no box any more, with how many runs they had when that was decided."""
+        self._dirty: set[SessionRef] = set()
+        self._wakes = Wakes()
+        self._outbox = Outbox()
+        self._most_boxes = MOST_BOXES
+        self._stopping = False
+
+    # What goes in
+
+    def restore(self, boxes: Iterable[BoxRecord], now_ms: int) -> list[SessionRef]:
+        """Boxes that the last run left open; returns the sessions that a source must read for them."""
+        until_ms = now_ms + LOST_AFTER_MS
+        self._lost.add(boxes, until_ms)
+        for ref in self._lost.turns:
+            self._wakes.ask(ref, until_ms)
+        return list(self._lost.turns)
+
+    def take(self, news: News, now_ms: int) -> None:
+        """Take one piece of news; `advance` draws the conclusions."""
+        self._dirty |= self._forest.take(news, now_ms, known_turns=self._lost.turns)
+
+    def advance(self, now_ms: int) -> None:
+        """Look again at whatever news or time has touched."""
+        self._dirty |= self._wakes.due(now_ms)
+        if not self._dirty:
+            return
+        looked_at = self._dirty | {self._forest.root_of(ref) for ref in self._dirty}
+        self._dirty = set()
+        for ref in looked_at:
+            self._wakes.ask(ref, self._forest.close_by_store(ref, now_ms))
+        for ref in sorted(looked_at, key=lambda r: (self._forest.first_seen_ms(r), r)):
+            if not self._forest.is_being_read(ref):
+                self._look_at(ref, now_ms)
+        for box_id in self._places.let_in():
+            self._outbox.touch(box_id)
+        self._forget_old_boxes()
+
+    def stop(self, now_ms: int) -> None:
+        """The daemon is being stopped: every open box is to say so, without being ended."""
+        self._stopping = True
+        for shown in self._boxes.values():
+            if not shown.ended:
+                shown.as_of_ms = now_ms
+                self._touch(shown)
+
+    # What comes out
+
+    def take_changes(self) -> Changes:
+        return self._outbox.take(lambda box_id: self._boxes[box_id].ended)
+
+    def next_wake_ms(self) -> int | None:
+        """When `advance` is to be called though nothing happens."""
+        return self._wakes.next_ms()
+
+    def limit_chars(self, max_chars: int) -> None:
+        """The server takes less than was thought: no text is longer than this from now on."""
+        self._max_chars = min(self._max_chars, max_chars)
+
+    def render(self, box_id: BoxId) -> Box | None:
+        """What the box should say now; None if there is no such box."""
+        shown = self._boxes.get(box_id)
+        if shown is None:
+            return None
+        override = State.INTERRUPTED if self._stopping and not shown.ended else None
+        limits = Limits(self._settings.limits.max_lines, self._max_chars)
+        if shown.view is None:
+            state = override or shown.bare_state
+            text = bare_box(shown.name, state, shown.bare_elapsed_ms, limits, self._pen)
+        else:
+            as_of_ms = shown.as_of_ms + shown.view.turn.ahead_ms
+            text = render(shown.view, shown.name, as_of_ms, limits, self._pen, state=override)
+        return Box(shown.target, text, shown.ended, tick=shown.tick)
+
+    def counts(self) -> BoardCounts:
+        return BoardCounts(self._places.open, len(self._forest), self._places.waiting)
+
+    def skipped_lines(self) -> Mapping[str, int]:
+        return self._forest.skipped_lines()
+
+    # Conclusions
+
+    def _look_at(self, ref: SessionRef, now_ms: int) -> None:
+        session = self._forest.session(ref)
+        if session is None or not session.turns:
+            self._look_at_untold(ref, now_ms)
+        else:
+            self._look_at_turns(ref, session, now_ms)
+        if self._lost:
+            self._give_up_lost(ref, now_ms)
+        if (session is None or session.gone) and self._forest.is_out_of_store(ref):
+            self._forget(self._forest.root_of(ref))
+
+    def _forget(self, ref: SessionRef) -> None:
+        """Drop what is known of a session that is nowhere any more, once nothing of it is open."""
+        session = self._forest.session(ref)
+        turns = session.turns if session is not None else ()
+        if not any(self._is_open(ref, turn.id) for turn in turns):
+            self._forest.forget(ref)
+            self._over.pop(ref, None)
+
+    def _look_at_turns(self, ref: SessionRef, session: Session, now_ms: int) -> None:
+        below, key = self._forest.is_shown_below(ref), self._forest.key(ref)
+        for turn in session.turns:
+            box_id = box_id_of(ref, turn.id)
+            if not (box_id in self._boxes or box_id in self._lost or self._is_firsts(ref, session, turn)):
+                if below or self._forest.is_past(ref, turn.id) or self._is_over(ref, turn):
+                    continue
+            elif below and not self._places.has(box_id) and box_id in self._boxes:
+                self._withdraw(box_id)  # it has found its parent before there was a post
+                continue
+            view = self._views.of(session, turn, now_ms, key)
+            self._wakes.ask(ref, self._show(ref, turn, view, now_ms))
+        if not below:
+            session.forget_turns_except({turn.id for turn in session.turns if self._is_open(ref, turn.id)})
+            if ref in self._over:
+                turns = {turn.id for turn in session.turns}
+                self._over[ref] = {turn: runs for turn, runs in self._over[ref].items() if turn in turns}
+
+    def _is_open(self, ref: SessionRef, turn_id: EntryId) -> bool:
+        shown = self._boxes.get(box_id_of(ref, turn_id))
+        return shown is not None and not shown.ended
+
+    def _is_over(self, ref: SessionRef, turn: Turn) -> bool:
+        """The turn needs no box any more: it has not gone on since, nor got an answer that calls a tool."""
+        known_runs = self._over.get(ref, {}).get(turn.id)
+        if known_runs is None or turn.runs[known_runs - 1].ending is None:
+            return False
+        return not any(run.has_calls for run in turn.runs[known_runs:])
+
+    def _show(self, ref: SessionRef, turn: Turn, view: TurnView, now_ms: int) -> int | None:
+        """Bring the box of a turn up to date, or make one if it deserves one; returns when to look again."""
+        verdict = view.verdict
+        noise = is_noise(view, heartbeats=self._forest.is_for_heartbeats(ref))
+        shown = self._claim(ref, turn, now_ms)
+        if shown is not None and shown.began_untold and noise:
+            self._withdraw(shown.box_id)
+            return verdict.recheck_ms
+        if shown is None:
+            if not deserves_box(view, now_ms + turn.ahead_ms, self._rules, noise=noise):
+                if ended_before_us(view, self._rules):
+                    self._over.setdefault(ref, {})[turn.id] = len(turn.runs)
+                quick_ms = None if noise else turn.start_ms - turn.ahead_ms + self._rules.quick_ms
+                return _earliest(now_ms, verdict.recheck_ms, quick_ms)
+            undecided_ms = undecided_until_ms(self._forest, ref)
+            if now_ms < undecided_ms:
+                return _earliest(now_ms, verdict.recheck_ms, undecided_ms)
+            target = target_of(self._forest, ref, self._settings.default_channel)
+            if target is None:
+                return verdict.recheck_ms
+            shown = self._add(ref, turn.id, target, turn.start_ms, now_ms)
+        signature = (view.revision, verdict.state, verdict.ended_ms)
+        if shown.view is None or shown.signature != signature:
+            shown.view, shown.signature, shown.as_of_ms, shown.tick = view, signature, now_ms, False
+            self._set_ended(shown, ended=verdict.ended_ms is not None)
+            self._touch(shown)
+        elif not shown.ended and now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
+            shown.view, shown.as_of_ms, shown.tick = view, now_ms, True
+            self._touch(shown)
+        if shown.ended:
+            return verdict.recheck_ms
+        return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
+
+    # Boxes that were there before their turn was
+
+    def _claim(self, ref: SessionRef, turn: Turn, now_ms: int) -> Shown | None:
+        """The box that is this turn's already: on the board, made before its transcript was there, or found
+        again.
+        """
+        box_id, first = box_id_of(ref, turn.id), box_id_of(ref, FIRST_TURN)
+        if box_id in self._lost:
+            return self._add(ref, turn.id, self._lost.find(box_id).target, turn.start_ms, now_ms)
+        if box_id in self._boxes:
+            return self._boxes[box_id]
+        session = self._forest.session(ref)
+        if session is None or not self._is_firsts(ref, session, turn):
+            return None
+        if first in self._lost:
+            target = self._lost.find(first).target
+            shown = self._add(ref, turn.id, target, turn.start_ms, now_ms, began_untold=True)
+        else:
+            shown = self._boxes.pop(first)
+            shown.box_id, shown.turn_id, shown.start_ms = box_id, turn.id, turn.start_ms
+            self._boxes[box_id] = shown
+            self._places.rename(first, box_id)
+        self._outbox.rename(first, box_id)
+        return shown
+
+    def _is_firsts(self, ref: SessionRef, session: Session, turn: Turn) -> bool:
+        """Whether this is the turn for which a box was made when only the store told of it: the last begun by
+        then.
+        """
+        first = box_id_of(ref, FIRST_TURN)
+        if first in self._lost:
+            made_ms = self._lost.made_ms(first)
+        elif first in self._boxes:
+            made_ms = self._boxes[first].made_ms
+        else:
+            return False
+        begun = [t for t in session.turns if t.start_ms <= made_ms] or session.turns[:1]
+        return begun[-1] is turn
+
+    def _look_at_untold(self, ref: SessionRef, now_ms: int) -> None:
+        """A session of which only the store tells: its first turn runs, or ended without a line."""
+        entry, box_id = self._forest.own_entry(ref), box_id_of(ref, FIRST_TURN)
+        shown = self._boxes.get(box_id)
+        word_since_ms = self._forest.word_since_ms(ref, now_ms)
+        start_ms = (entry.started_at_ms if entry is not None else None) or word_since_ms
+        if shown is None and entry is not None and box_id in self._lost:
+            known = self._lost.find(box_id)
+            shown = self._add(ref, FIRST_TURN, known.target, start_ms, now_ms, made_ms=known.intent_at_ms)
+        if shown is None:
+            stale = start_ms < self._rules.run_started_ms - self._rules.idle_timeout_ms
+            if (
+                entry is None
+                or entry.status is not StoreStatus.RUNNING
+                or stale
+                or self._forest.has_parent(ref)
+            ):
+                return
+            ready_ms = word_since_ms + self._rules.quick_ms
+            target = target_of(self._forest, ref, self._settings.default_channel)
+            if now_ms < ready_ms or target is None or self._forest.is_for_heartbeats(ref):
+                self._wakes.ask(ref, _earliest(now_ms, ready_ms))
+                return
+            shown = self._add(ref, FIRST_TURN, target, start_ms, now_ms)
+        if not shown.ended:
+            verdict = judge_untold(
+                entry,
+                start_ms=shown.start_ms,
+                word_since_ms=word_since_ms,
+                out_of_store=self._forest.is_out_of_store(ref),
+                now_ms=now_ms,
+                rules=self._rules,
+            )
+            self._wakes.ask(ref, self._show_untold(shown, verdict, now_ms))
+
+    def _show_untold(self, shown: Shown, verdict: Verdict, now_ms: int) -> int | None:
+        ended = verdict.ended_ms is not None
+        if ended or now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
+            shown.tick, shown.as_of_ms = not ended, now_ms
+            end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
+            shown.bare_state, shown.bare_elapsed_ms = verdict.state, max(0, end_ms - shown.start_ms)
+            self._set_ended(shown, ended=ended)
+            self._touch(shown)
+        if ended:
+            return None
+        return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
+
+    def _give_up_lost(self, ref: SessionRef, now_ms: int) -> None:
+        """A box of an earlier run whose turn was not found anywhere is closed without it."""
+        for turn_id, known in self._lost.give_up(ref, now_ms):
+            shown = self._add(ref, turn_id, known.target, now_ms, now_ms)
+            shown.bare_state, shown.bare_elapsed_ms = State.INTERRUPTED, None
+            self._set_ended(shown, ended=True)
+
+    # Boxes
+
+    def _add(
+        self,
+        ref: SessionRef,
+        turn_id: EntryId,
+        target: Target,
+        start_ms: int,
+        now_ms: int,
+        *,
+        made_ms: int | None = None,
+        began_untold: bool = False,
+    ) -> Shown:
+        box_id = box_id_of(ref, turn_id)
+        made_ms = now_ms if made_ms is None else made_ms
+        began_untold = began_untold or turn_id == FIRST_TURN
+        shown = Shown(
+            box_id,
+            ref,
+            turn_id,
+            target,
+            name_of(self._forest, ref),
+            start_ms,
+            now_ms,
+            made_ms,
+            began_untold=began_untold,
+        )
+        shown.bare_elapsed_ms = max(0, now_ms - start_ms)
+        self._boxes[box_id] = shown
+        self._places.join(box_id)
+        return shown
+
+    def _withdraw(self, box_id: BoxId) -> None:
+        del self._boxes[box_id]
+        self._places.leave(box_id)
+        self._outbox.withdraw(box_id)
+
+    def _set_ended(self, shown: Shown, *, ended: bool) -> None:
+        shown.ended = ended
+        self._places.set_open(shown.box_id, is_open=not ended)
+
+    def _touch(self, shown: Shown) -> None:
+        if self._places.has(shown.box_id):
+            self._outbox.touch(shown.box_id)
+
+    def _forget_old_boxes(self) -> None:
+        if len(self._boxes) <= self._most_boxes:
+            return
+        surplus = len(self._boxes) - MOST_BOXES
+        old = [b for b in self._boxes.values() if b.ended and b.box_id not in self._outbox][:surplus]
+        for shown in old:
+            del self._boxes[shown.box_id]
+            self._places.leave(shown.box_id)
+            if shown.view is not None and self._forest.session(shown.ref) is not None:
+                self._over.setdefault(shown.ref, {})[shown.turn_id] = len(shown.view.turn.runs)
+        # Where most boxes are open, not each further one is worth another look at all.
+        self._most_boxes = max(MOST_BOXES, len(self._boxes) + MOST_BOXES // 10)
+
+
+def _earliest(now_ms: int, *times: int | None) -> int | None:
+    """The first of the times that is still to come."""
+    return min((t for t in times if t is not None and t > now_ms), default=None)

@@ -1,0 +1,336 @@
+"""Every session that is followed, how they hang together, and what the store says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import assert_never
+
+from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.labels import Labels
+from status_watcher.core.routing import Kind, agent_of, parse_key
+from status_watcher.core.session import Session
+from status_watcher.core.turn import Ending, Last, Run
+from status_watcher.core.verdict import Rules, store_ending
+from status_watcher.model import AgentId, EntryId, SessionId, SessionKey
+from status_watcher.source import IndexSeen, Lines, News, Reading, TranscriptGone
+
+SessionRef = tuple[AgentId, SessionId]
+
+ABSENT_FOR_MS = 5_000
+"""How long apart two looks at the index must be that both lack an entry before that means anything."""
+
+_agent_of = lru_cache(maxsize=10_000)(agent_of)
+_kind_of = lru_cache(maxsize=10_000)(lambda key: parse_key(key).kind)
+_FAILURES = frozenset({StoreStatus.FAILED, StoreStatus.TIMEOUT})
+
+
+@dataclass(slots=True)
+class _AgentIndex:
+    entries: Mapping[SessionKey, StoreEntry] = field(default_factory=dict)
+    present: set[SessionRef] = field(default_factory=set)
+    absent_since: dict[SessionRef, int] = field(default_factory=dict)
+    """Sessions that the last look lacked but not yet for long, with the time of the first look that did."""
+
+
+class Forest:
+    """Sessions by agent and id, fed by news; implements what `core.tree` asks."""
+
+    def __init__(self, rules: Rules, labels: Labels) -> None:
+        self._rules = rules
+        self._labels = labels
+        self._sessions: dict[SessionRef, Session] = {}
+        self._first_seen: dict[SessionRef, int] = {}
+        self._index: dict[AgentId, _AgentIndex] = {}
+        self._keys: dict[SessionRef, SessionKey] = {}
+        self._refs: dict[SessionKey, SessionRef] = {}
+        self._spawners: dict[SessionKey, SessionRef] = {}
+        self._absent_long: set[SessionRef] = set()
+        self._word_since: dict[SessionRef, tuple[tuple[object, ...], int]] = {}
+        self._past: dict[SessionRef, frozenset[EntryId]] = {}
+        self._batches: set[SessionRef] = set()
+        self._skipped: dict[str, int] = {}
+        """Of sessions that are forgotten."""
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    # News
+
+    def take(
+        self, news: News, now_ms: int, *, known_turns: Mapping[SessionRef, frozenset[EntryId]]
+    ) -> set[SessionRef]:
+        """Fold news in; returns the sessions to be looked at. `known_turns` had a box in an earlier run."""
+        match news:
+            case Lines():
+                ref = (news.agent, news.session_id)
+                return self._take_lines(ref, news, now_ms, known_turns.get(ref, frozenset()))
+            case IndexSeen():
+                return self._take_index(news, now_ms)
+            case TranscriptGone():
+                ref = (news.agent, news.session_id)
+                session = self._sessions.get(ref)
+                if session is not None:
+                    session.gone = news.how
+                return {ref}
+            case _:
+                assert_never(news)
+
+    def _take_lines(
+        self, ref: SessionRef, news: Lines, now_ms: int, known_turns: frozenset[EntryId]
+    ) -> set[SessionRef]:
+        session = self._sessions.get(ref)
+        if session is None:
+            session = self._sessions[ref] = Session(
+                news.agent,
+                news.session_id,
+                self._labels,
+                idle_timeout_ms=self._rules.idle_timeout_ms,
+                max_duration_ms=self._rules.max_duration_ms,
+            )
+            self._first_seen[ref] = now_ms
+        session.gone = ""
+        session.head_missing = session.head_missing or news.head_skipped
+        live = news.reading is Reading.MORE and ref not in self._batches
+        children = len(session.children)
+        for line in news.lines:
+            session.fold_line(line, now_ms if live else None)
+        if len(session.children) != children:
+            for key in session.children:
+                self._spawners.setdefault(key, ref)
+        if live:
+            self._past.setdefault(ref, frozenset())
+            return {ref}
+        if news.more_follows:
+            self._batches.add(ref)
+            return set()
+        self._batches.discard(ref)
+        if ref not in self._past:
+            self._past[ref] = frozenset(t.id for t in session.turns[:-1]) - known_turns
+        for turn in session.turns:
+            turn.ahead_ms = max(turn.ahead_ms, turn.seen_ms - now_ms)
+            turn.seen_ms = min(turn.seen_ms, now_ms)
+            for run in turn.runs:
+                run.seen_ms = min(run.seen_ms, now_ms)
+        return {ref}
+
+    def _take_index(self, news: IndexSeen, now_ms: int) -> set[SessionRef]:
+        index = self._index.setdefault(news.agent, _AgentIndex())
+        touched: set[SessionRef] = set()
+        absent = set(index.absent_since)
+        if news.entries is not index.entries:
+            touched = self._compare(index.entries, news, now_ms)
+            index.entries = news.entries
+            before = index.present
+            index.present = {(news.agent, entry.session_id) for entry in news.entries.values()}
+            absent |= before - index.present
+            self._absent_long -= index.present
+        absent |= {ref for ref in self._sessions if ref[0] == news.agent}
+        absent -= index.present | self._absent_long
+        index.absent_since = {ref: index.absent_since.get(ref, now_ms) for ref in absent}
+        long = {ref for ref, since_ms in index.absent_since.items() if now_ms >= since_ms + ABSENT_FOR_MS}
+        for ref in long:
+            del index.absent_since[ref]
+        self._absent_long |= long
+        return touched | long
+
+    def _compare(self, old: Mapping[SessionKey, StoreEntry], news: IndexSeen, now_ms: int) -> set[SessionRef]:
+        """Take over what a look shows anew; returns the sessions that it says something new about."""
+        keys: dict[SessionId, SessionKey] = {}
+        for key, entry in news.entries.items():
+            # A cron run has two keys for one session (2026.2.26): the shorter is the job's own.
+            if entry.session_id not in keys or len(key) < len(keys[entry.session_id]):
+                keys[entry.session_id] = key
+        touched: set[SessionRef] = set()
+        for session_id, key in keys.items():
+            entry = news.entries[key]
+            ref = (news.agent, session_id)
+            if old.get(key) == entry and self._keys.get(ref) == key:
+                continue
+            self._keys[ref] = key
+            self._refs[key] = ref
+            word = (entry.status, entry.started_at_ms, entry.ended_at_ms)
+            if self._word_since.get(ref, (None, 0))[0] != word:
+                self._word_since[ref] = (word, now_ms)
+            touched.add(ref)
+        for key, entry in old.items():
+            current = news.entries.get(key)
+            if current is not None and current.session_id != entry.session_id:
+                touched.add((news.agent, entry.session_id))
+        return touched
+
+    # What the tree asks
+
+    def entry(self, agent: AgentId, key: SessionKey) -> StoreEntry | None:
+        """The entry of a key: in the store of the agent that the key names, else in the asking agent's."""
+        for name in (_agent_of(key), agent):
+            index = self._index.get(name)
+            if index is not None:
+                found = index.entries.get(key)
+                if found is not None:
+                    return found
+        return None
+
+    def session_of(self, agent: AgentId, key: SessionKey) -> Session | None:
+        for name in (_agent_of(key), agent):
+            index = self._index.get(name)
+            if index is not None and key in index.entries:
+                return self._sessions.get((name, index.entries[key].session_id))
+        ref = self._refs.get(key)
+        return self._sessions.get(ref) if ref is not None else None
+
+    # What the board asks
+
+    def session(self, ref: SessionRef) -> Session | None:
+        return self._sessions.get(ref)
+
+    def key(self, ref: SessionRef) -> SessionKey | None:
+        """The key under which the store has, or had, this session."""
+        return self._keys.get(ref)
+
+    def own_entry(self, ref: SessionRef) -> StoreEntry | None:
+        """The store's entry of this very session, not of a successor under the same key."""
+        key = self._keys.get(ref)
+        entry = self.entry(ref[0], key) if key is not None else None
+        return entry if entry is not None and entry.session_id == ref[1] else None
+
+    def has_index(self, agent: AgentId) -> bool:
+        """Whether this agent's store was ever readable."""
+        return agent in self._index
+
+    def is_being_read(self, ref: SessionRef) -> bool:
+        """More of a longer read follows at once: what is folded so far ends somewhere in the middle."""
+        return ref in self._batches
+
+    def first_seen_ms(self, ref: SessionRef) -> int:
+        """When the first line of this session came; 0 if none did."""
+        return self._first_seen.get(ref, 0)
+
+    def is_past(self, ref: SessionRef, turn: EntryId) -> bool:
+        """The turn was there when the transcript was first read, and was not its last, which alone counts."""
+        return turn in self._past.get(ref, ())
+
+    def word_since_ms(self, ref: SessionRef, now_ms: int) -> int:
+        """Since when the store has said of this session what it says now."""
+        return self._word_since.get(ref, ((), now_ms))[1]
+
+    def is_out_of_store(self, ref: SessionRef) -> bool:
+        """The store has this session no more: its key has another one (a reset), or two looks lacked it."""
+        key = self._keys.get(ref)
+        entry = self.entry(ref[0], key) if key is not None else None
+        return ref in self._absent_long or (entry is not None and entry.session_id != ref[1])
+
+    def root_of(self, ref: SessionRef) -> SessionRef:
+        """The session at the top of the chain of parents, as far as it is followed.
+
+        A circle of parents is cut at one of its members, the same for all who ask.
+        """
+        chain = [ref]
+        while (parent := self._parent_of(chain[-1])) is not None:
+            if parent in chain:
+                return min(chain[chain.index(parent) :])
+            chain.append(parent)
+        return chain[-1]
+
+    def has_parent(self, ref: SessionRef) -> bool:
+        """Whether the store or the key says that this is a sub-agent, whoever its parent is."""
+        key = self._keys.get(ref)
+        if key is None:
+            return False
+        entry = self.entry(ref[0], key)
+        return _kind_of(key) is Kind.SUBAGENT or (entry is not None and entry.spawned_by is not None)
+
+    def is_for_heartbeats(self, ref: SessionRef) -> bool:
+        """Whether the key says that this session exists for heartbeats alone."""
+        key = self._keys.get(ref)
+        return key is not None and _kind_of(key) is Kind.HEARTBEAT
+
+    def is_shown_below(self, ref: SessionRef) -> bool:
+        """Whether a followed parent has started this session, so that it stands in a box of that one."""
+        key = self._keys.get(ref)
+        spawner = self._spawners.get(key) if key is not None else None
+        return spawner is not None and self._parent_of(ref) == spawner and self.root_of(ref) != ref
+
+    def _parent_of(self, ref: SessionRef) -> SessionRef | None:
+        """The parent that the store names, else the session whose call of `sessions_spawn` gave this key.
+
+        Of several sessions that had the parent's key one after the other it is the one that made the call.
+        """
+        key = self._keys.get(ref)
+        if key is None:
+            return None
+        entry, spawner = self.entry(ref[0], key), self._spawners.get(key)
+        parent_key = entry.spawned_by if entry is not None else None
+        if parent_key is None:
+            return spawner if _kind_of(key) in {Kind.SUBAGENT, Kind.ACP} else None
+        if spawner is not None and self._keys.get(spawner) == parent_key:
+            return spawner
+        parent = self.session_of(ref[0], parent_key)
+        return (parent.agent, parent.id) if parent is not None else None
+
+    # Ends that no line tells
+
+    def close_by_store(self, ref: SessionRef, now_ms: int) -> int | None:
+        """End turns without a final line where the store or the transcript's removal says so.
+
+        Returns when to ask again. The fold remembers the end, so that a status which changes later does not
+        take it back.
+        """
+        session = self._sessions.get(ref)
+        turn = session.current if session is not None else None
+        if session is None or turn is None:
+            return None
+        entry = self.own_entry(ref)
+        ending = store_ending(turn.run, entry) if entry is not None else None
+        if entry is not None and ending is not None:
+            grace_ms = self._grace_ms(turn.run, entry)
+            ready_ms = max(self.word_since_ms(ref, now_ms), turn.seen_ms) + grace_ms
+            if now_ms < ready_ms:
+                return ready_ms
+            session.close(turn, ending, max(turn.run.last_ms, entry.ended_at_ms or 0))
+        if session.gone and self.is_out_of_store(ref):
+            for open_turn in session.turns:
+                session.close(open_turn, Ending.INTERRUPTED, open_turn.run.last_ms)
+        return None
+
+    def _grace_ms(self, run: Run, entry: StoreEntry) -> int:
+        """How long the store's word must stand: a failed call of the model may be tried again (2026.3.31)."""
+        if entry.status in _FAILURES and not entry.aborted_last_run and run.last is Last.PROMPT:
+            return self._rules.error_settles_ms
+        return self._rules.store_grace_ms
+
+    def forget(self, ref: SessionRef) -> None:
+        """Drop a session with its sub-agents, if neither the disk nor the store has any of them any more."""
+        members, ahead = {ref}, [ref]
+        while ahead:
+            session = self._sessions.get(ahead.pop())
+            for key in session.children if session is not None else ():
+                child = self._refs.get(key)
+                if child is not None and child not in members:
+                    members.add(child)
+                    ahead.append(child)
+        if not all(self._is_nowhere(member) for member in members):
+            return
+        for member in members:
+            session = self._sessions.pop(member, None)
+            for reason, count in session.skipped.items() if session is not None else ():
+                self._skipped[reason] = self._skipped.get(reason, 0) + count
+            own_key = self._keys.pop(member, None)
+            if own_key is not None and self._refs.get(own_key) == member:
+                del self._refs[own_key]
+                self._spawners.pop(own_key, None)
+            self._first_seen.pop(member, None)
+            self._word_since.pop(member, None)
+            self._past.pop(member, None)
+            self._absent_long.discard(member)
+
+    def _is_nowhere(self, ref: SessionRef) -> bool:
+        session = self._sessions.get(ref)
+        return self.is_out_of_store(ref) and (session is None or bool(session.gone))
+
+    def skipped_lines(self) -> Mapping[str, int]:
+        """Lines that were no entry, by reason."""
+        total = dict(self._skipped)
+        for session in self._sessions.values():
+            for reason, count in session.skipped.items():
+                total[reason] = total.get(reason, 0) + count
+        return total

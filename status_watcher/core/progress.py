@@ -1,0 +1,79 @@
+"""What a line does to the run that it belongs to."""
+
+from status_watcher.core.labels import Labels, describe
+from status_watcher.core.transcript import AssistantLine, Result, ResultLine, Said, Stop, ToolUse
+from status_watcher.core.turn import Call, Ending, Last, Remark, Run
+
+
+def try_again(run: Run) -> None:
+    """An error was not the last word."""
+    run.reopen()
+    run.tries += 1
+
+
+def take_answer(run: Run, line: AssistantLine, labels: Labels) -> None:
+    """The model said something, called tools, or both; its last word ends the run."""
+    if run.ending is Ending.ERROR:
+        try_again(run)
+    elif run.ending is not None:
+        run.reopen()
+    run.tokens += line.tokens
+    run.cost_usd += line.cost_usd
+    run.last_ms = line.at_ms
+    failed = line.stop is Stop.ERROR or line.stop is Stop.ABORTED
+    stopped = line.stop is Stop.FINAL or line.stop is Stop.LENGTH
+    # A model that says `stop` and calls a tool has not stopped: the gateway runs the tool and asks it again.
+    # Those of a failed answer are never made.
+    final = failed or (stopped and not any(isinstance(block, ToolUse) for block in line.blocks))
+    words = ""
+    for block in line.blocks:
+        if isinstance(block, Said):
+            words = block.text
+            if not final:
+                run.add(Remark(line.at_ms, block.text))
+        elif not failed:
+            _begin_call(run, block, line.at_ms, labels)
+    run.last = Last.CALL if run.open_calls else Last.TEXT
+    if final:
+        _end(run, line, words)
+
+
+def take_result(run: Run, call: Call, line: ResultLine) -> None:
+    """The result of an open call came."""
+    del run.open_calls[call.id]
+    call.result, call.code = line.result, line.code
+    ended = run.ending is not None and not run.assumed and line.at_ms > run.ending_ms
+    if ended and line.result is Result.OK:
+        call.result = Result.STILL_RUNNING  # when the turn ended, which is what its box tells
+    call.ended_at_ms, call.duration_ms = line.at_ms, line.duration_ms
+    if line.child is not None:
+        call.child = line.child
+        run.spawned.append(call)
+    run.last_ms = max(run.last_ms, line.at_ms)
+    run.last = Last.CALL if run.open_calls else Last.RESULT
+    run.yielded = run.yielded or line.yielded
+    if run.yielded and not run.open_calls and run.ending is None:
+        run.end(Ending.DONE, line.at_ms)
+
+
+def _begin_call(run: Run, use: ToolUse, at_ms: int, labels: Labels) -> None:
+    label = use.arguments.get("label")
+    text = describe(use.name, use.arguments, labels)
+    call = Call(use.id, at_ms, use.name, text, child_label=label if isinstance(label, str) else "")
+    run.has_calls = True
+    run.open_calls[use.id] = call
+    run.add(call)
+
+
+def _end(run: Run, line: AssistantLine, words: str) -> None:
+    run.ending_text = words
+    match line.stop:
+        case Stop.ERROR:
+            run.end(Ending.ERROR, line.at_ms)
+            run.ending_text = line.error or words
+        case Stop.ABORTED:
+            run.end(Ending.ABORTED, line.at_ms)
+        case _:
+            run.end(Ending.DONE, line.at_ms)
+            if words.strip() and not run.silent:
+                run.add(Remark(line.at_ms, words))

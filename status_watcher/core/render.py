@@ -1,0 +1,259 @@
+"""A turn's tree to the text of its post.
+
+Nesting is drawn with block quotes, which wrap and nest on every Mattermost client. A nested level ends only
+after a line with the outer marks alone, and the quote itself only after an empty line: Markdown's lazy
+continuation swallows whatever follows otherwise (checked with Mattermost's parser, three levels).
+"""
+
+import heapq
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from status_watcher.core.pen import Pen
+from status_watcher.core.transcript import Result
+from status_watcher.core.tree import ChildView, TurnView
+from status_watcher.core.turn import Call, Compaction, Ending, Item, Remark, Run
+from status_watcher.model import State
+
+COMPACTED = "[session compacted - continuing]"
+_CODE = re.compile(r"[A-Za-z0-9+-]{1,20}")
+"""What may stand in brackets of ours: an exit code, a signal, "timeout"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a box may become; `max_lines` counts those between the first and the last line."""
+
+    max_lines: int
+    max_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line between the first and the last: `parent` is the index of the line it is nested under, -1 for
+    none.
+    """
+
+    depth: int
+    text: str
+    at_ms: int
+    parent: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """As of when a box is drawn; `over` is the state of a turn that has ended, with everything below it."""
+
+    now_ms: int
+    over: State | None
+
+
+def render(
+    view: TurnView, name: str, now_ms: int, limits: Limits, pen: Pen, *, state: State | None = None
+) -> str:
+    """The text of a box at `now_ms`; `state` overrides the verdict (our own stop shows `INTERRUPTED`)."""
+    verdict = view.verdict
+    shown = state or verdict.state
+    end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
+    took = span(end_ms - view.turn.start_ms)
+    tries = view.runs[-1].tries
+    first = f"[{shown}] {pen.name(name)} | {took}"
+    if verdict.ended_ms is None and tries > 1:
+        first += f" | try {tries}"
+    last = "" if shown is State.ACTIVE else f"[{shown}] {took}{_tokens(view.tokens)}"
+    lines: list[Line] = []
+    if view.turn.head_missing:
+        lines.append(Line(0, "(a very long session: shown from its later part)", view.turn.start_ms))
+    moment = _Moment(end_ms, None if verdict.ended_ms is None else verdict.state)
+    dropped = _turn_lines(lines, view, 0, -1, moment, limits.max_lines, pen)
+    return _fitting(first, lines, dropped, last, shown, limits)
+
+
+def bare_box(name: str, state: State, elapsed_ms: int | None, limits: Limits, pen: Pen) -> str:
+    """A box without a transcript to show: a first turn that only the store knows, or one whose transcript is
+    gone.
+    """
+    took = "" if elapsed_ms is None else span(elapsed_ms)
+    first = f"[{state}] {pen.name(name)}" + (f" | {took}" if took else "")
+    last = "" if state is State.ACTIVE else f"[{state}] {took}".rstrip()
+    return _fitting(first, (), 0, last, state, limits)
+
+
+def _fitting(first: str, lines: Sequence[Line], dropped: int, last: str, state: State, limits: Limits) -> str:
+    """The longest box within the limits; it is made shorter by whole lines, the oldest first, and by nothing
+    else.
+    """
+    most = limits.max_lines
+    body, cut = newest(lines, most, dropped)
+    while len(text := compose(first, body, cut, last)) > limits.max_chars and body:
+        most = len(body) + bool(cut) - 1
+        body, cut = newest(body, most, cut)
+    for shorter in (text, compose(first, (), 0, last), first):
+        if len(shorter) <= limits.max_chars:
+            return shorter
+    return f"[{state}]"
+
+
+def compose(first: str, body: Sequence[Line], cut: int, last: str) -> str:
+    """First line, quoted body with the separators that nesting needs, last line."""
+    parts = [first]
+    if cut:
+        parts.append(f"> ({cut} earlier {'line' if cut == 1 else 'lines'})")
+    depth = 0
+    for line in body:
+        if line.depth < depth:
+            parts.append(" ".join([">"] * (line.depth + 1)))
+        depth = line.depth
+        parts.append("> " * (depth + 1) + line.text)
+    if last:
+        parts.extend(("", last))
+    return "\n".join(parts)
+
+
+def newest(lines: Sequence[Line], most: int, dropped: int) -> tuple[list[Line], int]:
+    """The newest lines within `most`, in order, each with the lines it is nested under; and how many are left
+    out.
+
+    The line that tells how many are left out is one of the `most`.
+    """
+    if len(lines) + (1 if dropped else 0) <= most:
+        return list(lines), dropped
+    nested = [0] * len(lines)
+    for line in lines:
+        if line.parent >= 0:
+            nested[line.parent] += 1
+    # Only a line with nothing below it can go.
+    oldest = [(line.at_ms, index) for index, line in enumerate(lines) if not nested[index]]
+    heapq.heapify(oldest)
+    gone: set[int] = set()
+    while len(lines) - len(gone) > max(0, most - 1):
+        _, index = heapq.heappop(oldest)
+        gone.add(index)
+        parent = lines[index].parent
+        if parent >= 0:
+            nested[parent] -= 1
+            if not nested[parent]:
+                heapq.heappush(oldest, (lines[parent].at_ms, parent))
+    kept: list[Line] = []
+    place: dict[int, int] = {-1: -1}
+    for index, line in enumerate(lines):
+        if index not in gone:
+            place[index] = len(kept)
+            kept.append(replace(line, parent=place[line.parent]))
+    return kept, dropped + len(gone)
+
+
+def span(ms: int) -> str:
+    """A duration as people say it: `38s`, `5m 03s`, `1h 12m`; never negative."""
+    seconds = max(0, ms) // 1000
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes}m {seconds:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m"
+
+
+def _tokens(count: int) -> str:
+    if count <= 0:
+        return ""
+    if count < 1000:
+        return f" | {count} tokens"
+    if count < 1_000_000:
+        return f" | {count / 1000:.1f}k tokens"
+    return f" | {count / 1_000_000:.1f}M tokens"
+
+
+def _turn_lines(
+    lines: list[Line], view: TurnView, depth: int, parent: int, moment: _Moment, most: int, pen: Pen
+) -> int:
+    """Append the lines of a turn and what is below it; returns how many older ones were not even made."""
+    if view.verdict.ended_ms is not None and moment.over is None:
+        moment = replace(moment, over=view.verdict.state)
+    dropped = 0
+    for run in view.runs:
+        recent = _recent(run, most)
+        dropped += run.dropped + len(run.items) - len(recent)
+        for item in recent:
+            child = view.children.get(item.id) if isinstance(item, Call) else None
+            if child is not None:
+                dropped += _child_lines(lines, child, depth, parent, moment, most, pen)
+                continue
+            text = _item_text(item, moment, pen)
+            if text:
+                lines.append(Line(depth, text, _item_ms(item, moment), parent))
+        error = run.ending is Ending.ERROR and pen.sentence(run.ending_text)
+        if error:
+            lines.append(Line(depth, f"Error: {error}", run.ending_ms, parent))
+    return dropped
+
+
+def _child_lines(
+    lines: list[Line], child: ChildView, depth: int, parent: int, moment: _Moment, most: int, pen: Pen
+) -> int:
+    head = len(lines)
+    lines.append(Line(depth, f"Sub-agent: {pen.name(child.label)}", child.start_ms, parent))
+    dropped = 0
+    for view in child.turns:
+        dropped += _turn_lines(lines, view, depth + 1, head, moment, most, pen)
+    ended_ms, state = child.verdict.ended_ms, child.verdict.state
+    if ended_ms is None and moment.over is not None:
+        ended_ms, state = moment.now_ms, moment.over  # given up together with the turn that it is part of
+    if ended_ms is not None:
+        lines.append(Line(depth + 1, f"[{state}] {span(ended_ms - child.start_ms)}", ended_ms, head))
+    elif not child.turns:
+        lines.append(Line(depth + 1, "starting...", child.start_ms, head))
+    return dropped
+
+
+def _recent(run: Run, most: int) -> list[Item]:
+    """The items of a run that can possibly be shown: the newest, calls that are open, and those with a
+    sub-agent.
+    """
+    if len(run.items) <= most:
+        return run.items
+    old, new = run.items[:-most], run.items[-most:]
+    waiting = {id(i) for i in [i for i in old if isinstance(i, Call) and i.result is None][-most:]}
+    return [i for i in old if isinstance(i, Call) and (i.child is not None or id(i) in waiting)] + new
+
+
+def _item_ms(item: Item, moment: _Moment) -> int:
+    if isinstance(item, Call) and item.result is None and moment.over is None:
+        return moment.now_ms
+    return item.at_ms
+
+
+def _item_text(item: Item, moment: _Moment, pen: Pen) -> str:
+    match item:
+        case Remark():
+            return pen.sentence(item.text)
+        case Compaction():
+            return COMPACTED
+        case Call():
+            label = pen.name(item.text.label)
+            argument = pen.argument(item.text.argument)
+            what = f"{label}: {argument}" if argument else label
+            return f"{what} {_outcome(item, moment)}"
+        case _:
+            assert_never(item)
+
+
+def _outcome(call: Call, moment: _Moment) -> str:
+    match call.result:
+        case None:
+            return f"running {span(moment.now_ms - call.at_ms)}" if moment.over is None else "no result"
+        case Result.STILL_RUNNING:
+            return "still running"
+        case Result.APPROVAL_PENDING:
+            return "waiting for approval"
+        case Result.OK:
+            tag = "[OK]"
+        case Result.ERROR:
+            tag = f"[ERR {call.code}]" if _CODE.fullmatch(call.code) else "[ERR]"
+        case _:
+            assert_never(call.result)
+    took_ms = call.duration_ms if call.duration_ms is not None else call.ended_at_ms - call.at_ms
+    return f"{tag} {span(took_ms)}" if took_ms >= 1000 else tag

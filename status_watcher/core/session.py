@@ -1,0 +1,378 @@
+"""The fold: entries of one transcript, in file order, to the turns of its session.
+
+Pure but for owning its accumulators: the same entries in the same batches give the same turns. An entry that
+was folded before is known by its id and changes nothing, so a rewritten file may simply be read again.
+"""
+
+from typing import assert_never
+
+from status_watcher.core.labels import Labels
+from status_watcher.core.progress import take_answer, take_result, try_again
+from status_watcher.core.prompts import Prompt
+from status_watcher.core.transcript import (
+    AssistantLine,
+    Compacted,
+    Entry,
+    Header,
+    Other,
+    PromptError,
+    Result,
+    ResultLine,
+    Skipped,
+    Stop,
+    UserLine,
+    parse_line,
+)
+from status_watcher.core.turn import Announced, Call, Compaction, Ending, Last, Nature, Run, Turn
+from status_watcher.model import AgentId, EntryId, SessionId, SessionKey, ToolCallId
+
+MOST_OPEN_TURNS = 20
+
+LONGEST_RETRY_PAUSE_MS = 15_000
+"""An identical prompt that comes later after an error than this is a person asking again, and no retry."""
+
+COMPACTION_BEFORE_PROMPT_MS = 2_000
+"""2026.7.1 compacts for a message that has arrived before it writes the message's own line (0.5 s later)."""
+
+
+class Session:
+    """The turns of one session, as far as its transcript has told."""
+
+    __slots__ = (
+        "_background",
+        "_compacted_ms",
+        "_copied_until_ms",
+        "_held_prompt",
+        "_idle_timeout_ms",
+        "_labels",
+        "_max_duration_ms",
+        "_seen",
+        "_target",
+        "agent",
+        "children",
+        "gone",
+        "head_missing",
+        "id",
+        "revision",
+        "skipped",
+        "turns",
+    )
+
+    def __init__(
+        self,
+        agent: AgentId,
+        session_id: SessionId,
+        labels: Labels,
+        *,
+        idle_timeout_ms: int = 60_000,
+        max_duration_ms: int = 1_800_000,
+    ) -> None:
+        self.agent = agent
+        self.id = session_id
+        self.turns: list[Turn] = []
+        self.children: set[SessionKey] = set()
+        """Every sub-agent that this session ever started, also in turns that are forgotten."""
+        self.gone = ""
+        self.head_missing = False
+        self.revision = 0
+        """Counts every change of a turn."""
+        self.skipped: dict[str, int] = {}
+        self._labels = labels
+        self._idle_timeout_ms = idle_timeout_ms
+        self._max_duration_ms = max_duration_ms
+        self._seen: set[str] = set()
+        self._target: Turn | None = None
+        self._held_prompt: UserLine | None = None
+        self._background: dict[str, tuple[Turn, Call]] = {}
+        self._copied_until_ms = 0
+        self._compacted_ms = -COMPACTION_BEFORE_PROMPT_MS - 1
+
+    def fold_line(self, line: bytes, arrived_ms: int | None) -> None:
+        """Fold one line; `arrived_ms` is None for a backlog, whose own times are all that is known."""
+        entry = parse_line(line)
+        if isinstance(entry, Skipped):
+            self.skipped[entry.reason] = self.skipped.get(entry.reason, 0) + 1
+        else:
+            self.fold(entry, arrived_ms)
+
+    def fold(self, entry: Entry, arrived_ms: int | None) -> None:
+        """Fold one entry."""
+        if isinstance(entry, Header):
+            if entry.forked and not self.turns:
+                self._copied_until_ms = entry.at_ms
+            return
+        entry_id = entry.id
+        if entry_id:
+            if entry_id in self._seen:
+                return
+            self._seen.add(entry_id)
+        if isinstance(entry, Other) or entry.at_ms < self._copied_until_ms:
+            return
+        match entry:
+            case AssistantLine():
+                turn = self._assistant(entry)
+            case ResultLine():
+                turn = self._result(entry)
+            case UserLine():
+                turn = self._user(entry)
+            case Compacted():
+                turn = self._compacted(entry)
+            case PromptError():
+                turn = self._prompt_error(entry)
+            case _:
+                assert_never(entry)
+        if turn is not None:
+            self.revision += 1
+            turn.revision += 1
+            seen_ms = entry.at_ms if arrived_ms is None else arrived_ms
+            turn.seen_ms = max(turn.seen_ms, seen_ms)
+            turn.run.seen_ms = turn.run.seen_ms or seen_ms
+            turn.ahead_ms = max(0, entry.at_ms - seen_ms)
+
+    @property
+    def current(self) -> Turn | None:
+        """The turn to which the next line belongs, if it is not the first of another one."""
+        return self._target
+
+    def forget_turns_except(self, keep: set[EntryId]) -> None:
+        """Drop turns that nobody can ask for any more: all but the last, the named, and the open one."""
+        if len(self.turns) <= 1:
+            return
+        self.turns = [t for t in self.turns[:-1] if t.id in keep or t is self._target] + self.turns[-1:]
+
+    def close(self, turn: Turn, ending: Ending, at_ms: int) -> None:
+        """End a turn that has no final line on other evidence: a later turn, the store's status, a reset.
+
+        If the model goes on nevertheless, so does the turn.
+        """
+        run = turn.run
+        if run.ending is None:
+            run.end(ending, at_ms, assumed=True)
+            self.revision += 1
+            turn.revision += 1
+
+    # What each kind of line does
+
+    def _user(self, line: UserLine) -> Turn | None:
+        prompt = line.prompt
+        if prompt is Prompt.HIDDEN:
+            return None
+        if prompt is Prompt.HEARTBEAT:
+            return self._begin(line, Nature.HEARTBEAT)
+        if prompt is Prompt.MEMORY_FLUSH:
+            return self._begin(line, Nature.MEMORY_FLUSH)
+        current = self._target
+        if prompt is Prompt.ANNOUNCEMENT:
+            return self._announcement(line, current)
+        if current is None:
+            return self._begin(line, Nature.WORK)
+        run = current.run
+        if (
+            run.ending is None
+            and current.nature is Nature.WORK
+            and not self._was_given_up(current, line.at_ms)
+        ):
+            if run.open_calls:
+                self._held_prompt = self._held_prompt or line
+            else:
+                run.last, run.last_ms = Last.PROMPT, line.at_ms
+            return current
+        again = run.ending is Ending.ERROR and line.text == current.prompt_text
+        if again and line.at_ms - run.ending_ms <= LONGEST_RETRY_PAUSE_MS:
+            try_again(run)
+            run.last, run.last_ms = Last.PROMPT, line.at_ms
+            return current
+        return self._begin(line, Nature.WORK)
+
+    def _was_given_up(self, turn: Turn, now_ms: int) -> bool:
+        """Whether a turn without a final line or an open call had long been closed as over when a line came.
+
+        What comes after is no steering of it: nobody was at work any more.
+        """
+        run = turn.run
+        if run.open_calls:
+            return False  # the next line tells: a result, or a model that was started again
+        if run.last is Last.TEXT and now_ms >= run.last_ms + self._idle_timeout_ms:
+            self.close(turn, Ending.DONE, run.last_ms)
+        limit_ms = self._max_duration_ms
+        # Sub-agents keep a turn from being quiet, and what they write is not known here.
+        if (
+            limit_ms
+            and not turn.spawned
+            and now_ms >= max(turn.start_ms + limit_ms, run.last_ms + self._idle_timeout_ms)
+        ):
+            self.close(turn, Ending.TIMEOUT, run.last_ms)
+        return run.ending is not None
+
+    def _announcement(self, line: UserLine, current: Turn | None) -> Turn | None:
+        report = line.announcement
+        turn = None
+        if report is not None and report.key is not None:
+            turn = next(
+                (t for t in reversed(self.turns) if any(c.child == report.key for c in t.spawned)), None
+            )
+        turn = turn or self._newest_with_children()
+        if turn is None:
+            return None
+        if report is not None:
+            turn.announced.append(Announced(line.at_ms, report))
+        if current is None or current is turn or current.run.ending is not None:
+            self._target = turn
+            if turn.run.ending is not None:
+                turn.runs.append(Run(line.at_ms, line.at_ms, last_ms=line.at_ms))
+            else:
+                turn.run.model_start_ms = line.at_ms
+                if not turn.run.open_calls:
+                    turn.run.last = Last.PROMPT
+        return turn
+
+    def _assistant(self, line: AssistantLine) -> Turn | None:
+        if line.injected:
+            return self._injected(line)
+        if self._held_prompt is not None:
+            self._resolve_held_prompt_as_restart()
+        turn = self._target
+        run = turn.run if turn is not None else None
+        if run is not None and run.ending is Ending.ABORTED and line.stop is Stop.ABORTED:
+            return None  # the aborted run's own last line, after the gateway's mark of it
+        if turn is None or run is None or not (run.ending in {None, Ending.ERROR} or run.assumed):
+            turn = self._unprompted(line)
+            run = turn.run
+        if turn.nature is Nature.COMMAND:
+            turn.nature = Nature.WORK
+        take_answer(run, line, self._labels)
+        return turn
+
+    def _result(self, line: ResultLine) -> Turn | None:
+        found = self._open_call(line.call_id)
+        if found is None:
+            return self._background_result(line)
+        turn, run, call = found
+        take_result(run, call, line)
+        if line.child is not None:
+            self.children.add(line.child)
+        if turn is self._target:
+            self._held_prompt = None
+        if line.process and line.result is Result.STILL_RUNNING:
+            self._background.setdefault(line.process, (turn, call))
+        elif line.process:
+            self._background_result(line)
+        return turn
+
+    def _background_result(self, line: ResultLine) -> Turn | None:
+        """A later word on a command that went on in the background closes that command's own line."""
+        if line.result is Result.STILL_RUNNING or line.process not in self._background:
+            return None
+        turn, call = self._background.pop(line.process)
+        if turn is not self._target:
+            return None  # it still ran when its own turn ended, which is what that box tells
+        call.result, call.code = line.result, line.code
+        call.duration_ms = max(0, line.at_ms - call.at_ms)
+        call.ended_at_ms = line.at_ms
+        return turn
+
+    def _compacted(self, line: Compacted) -> Turn | None:
+        turn = self._target
+        if turn is None or turn.run.ending is not None:
+            self._compacted_ms = line.at_ms
+            return None
+        turn.run.add(Compaction(line.at_ms))
+        turn.run.last_ms = line.at_ms
+        return turn
+
+    def _prompt_error(self, line: PromptError) -> Turn | None:
+        turn = self._target
+        if turn is None or (turn.run.ending is not None and not turn.run.assumed):
+            return None
+        run = turn.run
+        if turn.nature is Nature.COMMAND:
+            turn.nature = Nature.WORK
+        run.end(Ending.ABORTED if line.aborted else Ending.ERROR, line.at_ms)
+        run.ending_text = "" if line.aborted else line.error
+        run.last_ms = line.at_ms
+        return turn
+
+    def _injected(self, line: AssistantLine) -> Turn | None:
+        turn = self._target
+        if turn is None or turn.run.ending is not None:
+            return None
+        run = turn.run
+        if line.abort_mark:
+            run.end(Ending.ABORTED, line.at_ms)
+        elif (
+            run.last is Last.PROMPT
+            and not run.has_calls
+            and turn.nature is Nature.WORK
+            and len(turn.runs) == 1
+        ):
+            # Or the mirror of an answer that is being aborted (2026.7.1), or a notice before one: more lines
+            # follow.
+            turn.nature = Nature.COMMAND
+            run.end(Ending.DONE, line.at_ms, assumed=True)
+        else:
+            return None
+        run.last_ms = line.at_ms
+        return turn
+
+    # Which turn a line belongs to
+
+    def _begin(self, line: UserLine, nature: Nature) -> Turn:
+        self._held_prompt = None
+        turn = Turn(
+            line.id,
+            line.at_ms,
+            nature,
+            line.text,
+            [Run(line.at_ms, line.at_ms, last_ms=line.at_ms)],
+            seen_ms=0,
+        )
+        self._append(turn)
+        if line.at_ms - self._compacted_ms <= COMPACTION_BEFORE_PROMPT_MS:
+            turn.run.add(Compaction(self._compacted_ms))
+        return turn
+
+    def _append(self, turn: Turn) -> None:
+        previous = self._target
+        if previous is not None and previous.run.ending is None:
+            cut_off = bool(previous.run.open_calls)
+            self.close(previous, Ending.INTERRUPTED if cut_off else Ending.DONE, previous.run.last_ms)
+        turn.head_missing = self.head_missing and not self.turns
+        self.turns.append(turn)
+        self._target = turn
+        del self.turns[:-MOST_OPEN_TURNS]
+
+    def _resolve_held_prompt_as_restart(self) -> None:
+        """The model answers a prompt though a call before it has no result: the gateway was restarted
+        between.
+        """
+        held, turn = self._held_prompt, self._target
+        self._held_prompt = None
+        if held is None or turn is None or not turn.run.open_calls:
+            return
+        self._begin(held, Nature.WORK)
+
+    def _unprompted(self, line: AssistantLine) -> Turn:
+        """An assistant line after a final one, without a user line: the answer to a child's end, or a
+        wake-up.
+        """
+        turn = self._newest_with_children()
+        if turn is not None:
+            turn.runs.append(Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms))
+            self._target = turn
+            return turn
+        turn = Turn(
+            line.id, line.model_start_ms, runs=[Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms)]
+        )
+        self._append(turn)
+        return turn
+
+    def _newest_with_children(self) -> Turn | None:
+        return next((t for t in reversed(self.turns) if any(run.spawned for run in t.runs)), None)
+
+    def _open_call(self, call_id: ToolCallId) -> tuple[Turn, Run, Call] | None:
+        for turn in reversed(self.turns):
+            for run in reversed(turn.runs):
+                call = run.open_calls.get(call_id)
+                if call is not None:
+                    return turn, run, call
+        return None

@@ -1,0 +1,263 @@
+"""A turn with its sub-agents below it, each with the verdict on it.
+
+Everything here follows from the folds, the store's entries and the time. The graph of sessions is hostile
+input: unknown parents, cycles and great depth end in a bounded tree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.session import Session
+from status_watcher.core.turn import Announced, Call, Ending, Run, Turn
+from status_watcher.core.verdict import Rules, Verdict, judge, state_of, store_ending
+from status_watcher.model import AgentId, SessionId, SessionKey, State, ToolCallId
+
+__all__ = ["ChildView", "Forest", "Rules", "TurnView", "Verdict", "Views"]
+
+DEEPEST = 8
+"""Levels of sub-agents that are shown; OpenClaw's own limit is 5."""
+
+MOST_REMEMBERED = 1_000
+
+SPAWN_SLACK_MS = 2_000
+"""A child's first line may carry a time slightly before its parent's result line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """A sub-agent below the call that started it."""
+
+    key: SessionKey
+    label: str
+    turns: tuple["TurnView", ...]
+    verdict: Verdict
+    start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """A turn with the runs that belong to it and its sub-agents, by the id of the call that started them."""
+
+    turn: Turn
+    runs: tuple[Run, ...]
+    children: Mapping[ToolCallId, ChildView]
+    verdict: Verdict
+    seen_ms: int
+    """The newest line of the whole tree."""
+    tokens: int
+    revision: int
+    """Sum over the tree: equal revisions and verdicts render alike but for time."""
+
+
+class Forest(Protocol):
+    """What the tree asks about other sessions of the same agent installation."""
+
+    def entry(self, agent: AgentId, key: SessionKey) -> StoreEntry | None: ...
+
+    def session_of(self, agent: AgentId, key: SessionKey) -> Session | None: ...
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One view in the making."""
+
+    agent: AgentId
+    now_ms: int
+    shown: set[SessionKey] = field(default_factory=set)
+    """Keys that stand in it already: nobody stands in it twice."""
+
+
+_Stamp = tuple[object, ...]
+
+
+class Views:
+    """Views of turns as trees.
+
+    A sub-agent to which nothing has happened since is not looked at again; that is all that is remembered.
+    """
+
+    def __init__(self, forest: Forest, rules: Rules) -> None:
+        self._forest = forest
+        self._rules = rules
+        self._children: dict[SessionKey, tuple[_Stamp, ChildView]] = {}
+
+    def of(self, session: Session, turn: Turn, now_ms: int, key: SessionKey | None) -> TurnView:
+        """The turn as it stands at `now_ms`, as the top of its tree; `key` is the session's."""
+        walk = _Walk(session.agent, now_ms)
+        if key is not None:
+            walk.shown.add(key)
+        return self._turn(session, turn, key, walk, depth=0)
+
+    def _turn(
+        self, session: Session, turn: Turn, key: SessionKey | None, walk: _Walk, depth: int
+    ) -> TurnView:
+        children: dict[ToolCallId, ChildView] = {}
+        runs: list[Run] = []
+        for run in turn.runs:
+            if runs and not (run.has_calls or _answers(run, children, self._rules)):
+                continue
+            runs.append(run)
+            for call in run.spawned:
+                child = self._child(turn, call, walk, depth + 1)
+                if child is not None:
+                    children[call.id] = child
+        entry = self._forest.entry(session.agent, key) if key is not None else None
+        store_runs = (
+            entry is not None and entry.session_id == session.id and entry.status is StoreStatus.RUNNING
+        )
+        views = [view for child in children.values() for view in child.turns]
+        seen_ms = max([turn.seen_ms, *(view.seen_ms for view in views)])
+        verdict = judge(
+            turn,
+            runs,
+            [child.verdict for child in children.values()],
+            self._rules,
+            walk.now_ms,
+            seen_ms,
+            store_runs=store_runs,
+            deadline=depth == 0,  # a sub-agent has no time of its own: it is part of the turn at the top
+        )
+        return TurnView(
+            turn=turn,
+            runs=tuple(runs),
+            children=children,
+            verdict=verdict,
+            seen_ms=seen_ms,
+            tokens=sum(run.tokens for run in runs) + sum(view.tokens for view in views),
+            revision=turn.revision + sum(view.revision for view in views) + len(children),
+        )
+
+    def _child(self, parent: Turn, call: Call, walk: _Walk, depth: int) -> ChildView | None:
+        key = call.child
+        if key is None or key in walk.shown or depth > DEEPEST:
+            return None
+        walk.shown.add(key)
+        entry = self._forest.entry(walk.agent, key)
+        session = self._forest.session_of(walk.agent, key)
+        revision = session.revision if session is not None else -1
+        ending = (parent.run.ending, parent.run.ending_ms)
+        stamp: _Stamp = (call, session, revision, entry, len(parent.announced), *ending)
+        known = self._children.get(key)
+        if known is not None and known[0] == stamp:
+            recheck_ms = known[1].verdict.recheck_ms
+            if recheck_ms is None or walk.now_ms < recheck_ms:
+                return known[1]
+        child = self._look_at_child(parent, call, key, entry, session, walk, depth)
+        if not any(view.children for view in child.turns):
+            if len(self._children) >= MOST_REMEMBERED:
+                self._children.clear()
+            self._children[key] = (stamp, child)
+        return child
+
+    def _look_at_child(
+        self,
+        parent: Turn,
+        call: Call,
+        key: SessionKey,
+        entry: StoreEntry | None,
+        session: Session | None,
+        walk: _Walk,
+        depth: int,
+    ) -> ChildView:
+        label = (
+            (entry.label if entry is not None else "") or call.child_label or str(key).rpartition(":")[2][:8]
+        )
+        views: list[TurnView] = []
+        for turn in session.turns if session is not None else ():
+            if session is None or turn.start_ms < call.at_ms - SPAWN_SLACK_MS:
+                continue
+            if views and not _still_below(turn, views[-1], parent, self._rules):
+                break
+            views.append(self._turn(session, turn, key, walk, depth))
+        session_id = session.id if session is not None else entry.session_id if entry is not None else None
+        verdict = _child_verdict(views, _told(parent, key, label, session_id), entry)
+        traceless = session is None and entry is None and verdict.ended_ms is None
+        if traceless and call.at_ms < self._rules.run_started_ms:
+            verdict = Verdict(State.INTERRUPTED, call.at_ms)
+        start_ms = views[0].turn.start_ms if views else call.at_ms
+        return ChildView(key, label, tuple(views), verdict, start_ms)
+
+
+def _answers(run: Run, children: Mapping[ToolCallId, ChildView], rules: Rules) -> bool:
+    """Whether a later run without a tool call came in time to be the answer to a sub-agent's end.
+
+    In time by the lines' own times, or, where the end was known later, by ours.
+    """
+    ended_ms = known_ms = 0
+    for child in children.values():
+        if child.verdict.ended_ms is None:
+            return True
+        ended_ms = max(ended_ms, child.verdict.ended_ms)
+        known_ms = max(known_ms, child.verdict.known_ms)
+    if not children:
+        return True
+    return run.start_ms <= ended_ms + rules.answer_wait_ms or run.seen_ms <= known_ms + rules.answer_wait_ms
+
+
+def _still_below(turn: Turn, before: TurnView, parent: Turn, rules: Rules) -> bool:
+    """Whether a further turn of a child began before the parent's turn can have ended, which it does not
+    reopen.
+    """
+    if before.verdict.ended_ms is None or parent.run.ending is None:
+        return True
+    return turn.start_ms <= max(parent.run.ending_ms, before.verdict.ended_ms) + rules.answer_wait_ms
+
+
+def _told(parent: Turn, key: SessionKey, label: str, session_id: SessionId | None) -> Announced | None:
+    """What the parent was told last of this child, by the surest name that both sides know."""
+    for told in reversed(parent.announced):
+        report = told.report
+        if report.key is not None:
+            same = report.key == key
+        elif report.session_id is not None and session_id is not None:
+            same = report.session_id == session_id
+        else:
+            same = report.label == label
+        if same:
+            return told
+    return None
+
+
+def _child_verdict(views: list[TurnView], told: Announced | None, entry: StoreEntry | None) -> Verdict:
+    """A child's end: by its own turns, else by the parent being told so, else by the store.
+
+    A child that ran out of its time writes an aborted line like one stopped by a person (2026.2.26): the
+    announcement's or the store's word tells them apart.
+    """
+    if not views:
+        if told is not None:
+            return Verdict(_told_state(told, failing=False), told.at_ms, None, told.at_ms)
+        ending = store_ending(Run(0, 0), entry) if entry is not None else None
+        if entry is not None and ending is not None and entry.ended_at_ms is not None:
+            return Verdict(state_of(ending), entry.ended_at_ms, None, entry.ended_at_ms)
+        return Verdict(State.ACTIVE, None)
+    last = views[-1]
+    open_views = [view for view in views if view.verdict.ended_ms is None]
+    if not open_views:
+        timed_out = (told is not None and told.report.outcome == "timeout") or (
+            entry is not None and entry.status is StoreStatus.TIMEOUT
+        )
+        state = last.verdict.state
+        if state is State.ABORTED and timed_out:
+            state = State.TIMEOUT
+        ended_ms = max(view.verdict.ended_ms or 0 for view in views)
+        return Verdict(state, ended_ms, None, max(view.verdict.known_ms for view in views))
+    # What a child itself has started goes on although the child has reported (2026.3.31).
+    below = any(c.verdict.ended_ms is None for view in open_views for c in view.children.values())
+    if told is not None and not below and told.at_ms >= last.runs[-1].last_ms:
+        failing = last.runs[-1].ending is Ending.ERROR
+        return Verdict(_told_state(told, failing=failing), told.at_ms, None, told.at_ms)
+    recheck = [view.verdict.recheck_ms for view in open_views if view.verdict.recheck_ms is not None]
+    return Verdict(State.ACTIVE, None, min(recheck, default=None))
+
+
+def _told_state(told: Announced, *, failing: bool) -> State:
+    match told.report.outcome:
+        case "timeout":
+            return State.TIMEOUT
+        case "failed":
+            return State.ERROR
+        case "done" | None:
+            return State.ERROR if failing else State.DONE

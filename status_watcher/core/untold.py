@@ -1,0 +1,58 @@
+"""What to say of a session of which only the store tells: its transcript is not on disk yet, or is gone."""
+
+from typing import assert_never
+
+from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.verdict import Rules, Verdict
+from status_watcher.model import State
+
+
+def judge_untold(
+    entry: StoreEntry | None,
+    *,
+    start_ms: int,
+    word_since_ms: int,
+    out_of_store: bool,
+    now_ms: int,
+    rules: Rules,
+) -> Verdict:
+    """How such a session stands; `entry` is None while the store lacks it, which alone means nothing.
+
+    A failed call of the model may be tried again, so the store's word of a failure counts later than other
+    words.
+    """
+    state = State.ACTIVE
+    if entry is not None:
+        state = _state(entry)
+    elif out_of_store:
+        return Verdict(State.INTERRUPTED, word_since_ms)
+    recheck_ms = None
+    if state is not State.ACTIVE and entry is not None:
+        ready_ms = word_since_ms + rules.store_grace_ms
+        if state in {State.ERROR, State.TIMEOUT}:
+            ready_ms = word_since_ms + rules.error_settles_ms
+        if now_ms >= ready_ms:
+            return Verdict(state, max(start_ms, entry.ended_at_ms or word_since_ms))
+        recheck_ms = ready_ms
+    if rules.max_duration_ms:
+        timeout_ms = max(start_ms + rules.max_duration_ms, word_since_ms + rules.idle_timeout_ms)
+        if now_ms >= timeout_ms:
+            return Verdict(State.TIMEOUT, now_ms)
+        recheck_ms = timeout_ms if recheck_ms is None else min(recheck_ms, timeout_ms)
+    return Verdict(State.ACTIVE, None, recheck_ms)
+
+
+def _state(entry: StoreEntry) -> State:
+    match entry.status:
+        case StoreStatus.DONE:
+            return State.DONE
+        case StoreStatus.FAILED:
+            return State.INTERRUPTED if entry.aborted_last_run else State.ERROR
+        case StoreStatus.KILLED:
+            return State.ABORTED
+        case StoreStatus.TIMEOUT:
+            return State.TIMEOUT
+        case StoreStatus.RUNNING | None:
+            return State.ACTIVE
+        case _:
+            assert_never(entry.status)

@@ -1,0 +1,143 @@
+"""Whether a turn is at work, or ended how and when: by its lines, its sub-agents, the store, or silence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.turn import Ending, Last, Run, Turn
+from status_watcher.model import State
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The times that decide about turns."""
+
+    idle_timeout_ms: int = 60_000
+    max_duration_ms: int = 1_800_000
+    error_settles_ms: int = 12_000
+    answer_wait_ms: int = 10_000
+    store_grace_ms: int = 2_000
+    quick_ms: int = 2_000
+    run_started_ms: int = 0
+    """Start of this run of the daemon; a child of before of which there is no trace is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`ended_ms` is None while the turn is open; `recheck_ms` is when silence alone may change that."""
+
+    state: State
+    ended_ms: int | None
+    recheck_ms: int | None = None
+    known_ms: int = 0
+    """Since when the end could be known: a line may arrive late, and an error is one only after a while."""
+
+
+def judge(
+    turn: Turn,
+    runs: Sequence[Run],
+    kids: Sequence[Verdict],
+    rules: Rules,
+    now_ms: int,
+    seen_ms: int,
+    *,
+    store_runs: bool,
+    deadline: bool,
+) -> Verdict:
+    """How a turn stands at `now_ms`.
+
+    `runs` are those that count, `kids` its sub-agents, `seen_ms` the newest line of all of them.
+    `store_runs`: the store says that the session is running. `deadline`: the turn is subject to the longest
+    duration.
+    """
+    run = runs[-1]
+    error_settled_ms = turn.seen_ms + rules.error_settles_ms
+    open_kids = [kid for kid in kids if kid.ended_ms is None]
+    kids_end_ms = max([kid.ended_ms for kid in kids if kid.ended_ms is not None], default=0)
+    recheck = [kid.recheck_ms for kid in open_kids if kid.recheck_ms is not None]
+    # The gateway's own end is that of all that it ran.
+    if run.ending is not None and (not open_kids or run.ending is Ending.INTERRUPTED):
+        ready_ms, known_ms = 0, seen_ms
+        if run.ending is Ending.ERROR:
+            ready_ms, known_ms = error_settled_ms, max(seen_ms, error_settled_ms)
+        elif run.ending is Ending.DONE:
+            ready_ms = _answered_ms(turn, runs, kids, rules)
+        if now_ms >= ready_ms:
+            return Verdict(state_of(run.ending), max(run.ending_ms, kids_end_ms), None, known_ms)
+        recheck.append(ready_ms)
+    elif run.ending is None and not open_kids and run.last is Last.TEXT and not store_runs:
+        # No sign of running: the last line is neither a prompt nor a call nor a result.
+        idle_ms = seen_ms + rules.idle_timeout_ms
+        if now_ms >= idle_ms:
+            return Verdict(State.DONE, max(run.last_ms, kids_end_ms), None, idle_ms)
+        recheck.append(idle_ms)
+    if deadline and rules.max_duration_ms:
+        age_ms = turn.start_ms - turn.ahead_ms + rules.max_duration_ms
+        timeout_ms = max(age_ms, seen_ms + rules.idle_timeout_ms)
+        if now_ms >= timeout_ms:
+            return Verdict(State.TIMEOUT, max(seen_ms, run.last_ms), None, timeout_ms)
+        recheck.append(timeout_ms)
+    return Verdict(State.ACTIVE, None, min(recheck, default=None))
+
+
+def _answered_ms(turn: Turn, runs: Sequence[Run], kids: Sequence[Verdict], rules: Rules) -> int:
+    """When a turn whose sub-agents have all ended need not wait for an answer any longer; 0 for not at all.
+
+    Each end is answered by a run of its own, asked after it; ends that come close together are answered one
+    by one. Where the gateway tells the model of several at once the wait is in vain, and short.
+    """
+    if not kids:
+        return 0
+    answers = sorted(run.model_start_ms for run in runs)
+    for end_ms in sorted(kid.ended_ms for kid in kids if kid.ended_ms is not None):
+        while answers and answers[0] < end_ms:
+            answers.pop(0)
+        if not answers:
+            since_ms = max(kid.known_ms for kid in kids)
+            return (max(since_ms, turn.seen_ms) if runs[-1].yielded else since_ms) + rules.answer_wait_ms
+        answers.pop(0)
+    return 0
+
+
+def store_ending(run: Run, entry: StoreEntry) -> Ending | None:
+    """How the store says that a run without a final line ended, if what it says can be about this run.
+
+    Its fields lie in known ways (2026.3.31, 2026.7.1): a status left from an earlier run has an end before
+    the run's last line, or before its own start. A run that the gateway found dead at its restart is failed
+    with `abortedLastRun`.
+    """
+    ended_ms = entry.ended_at_ms
+    if run.ending is not None or ended_ms is None or ended_ms < run.last_ms:
+        return None
+    if entry.started_at_ms is not None and entry.started_at_ms > ended_ms:
+        return None
+    match entry.status:
+        case StoreStatus.DONE:
+            return Ending.DONE
+        case StoreStatus.KILLED:
+            return Ending.ABORTED
+        case StoreStatus.TIMEOUT:
+            return Ending.TIMEOUT
+        case StoreStatus.FAILED:
+            return Ending.INTERRUPTED if entry.aborted_last_run else Ending.ERROR
+        case StoreStatus.RUNNING | None:
+            return None
+        case _:
+            assert_never(entry.status)
+
+
+def state_of(ending: Ending) -> State:
+    match ending:
+        case Ending.DONE:
+            return State.DONE
+        case Ending.ERROR:
+            return State.ERROR
+        case Ending.ABORTED:
+            return State.ABORTED
+        case Ending.INTERRUPTED:
+            return State.INTERRUPTED
+        case Ending.TIMEOUT:
+            return State.TIMEOUT
+        case _:
+            assert_never(ending)

@@ -1,0 +1,173 @@
+"""Plays a capture through the pure board: no process, no clock, no sleep."""
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import orjson
+
+from status_watcher.core.board import Board, BoardSettings
+from status_watcher.core.index import Index, parse_index
+from status_watcher.core.labels import Labels, load_labels
+from status_watcher.core.pen import Pen
+from status_watcher.core.redact import Redactor
+from status_watcher.core.render import Limits
+from status_watcher.core.transcript import Header, parse_line
+from status_watcher.core.tree import Rules
+from status_watcher.demo.captures import Capture
+from status_watcher.demo.player import (
+    Append,
+    Delete,
+    PlayOptions,
+    Rename,
+    Replace,
+    SaveStore,
+    Step,
+    Truncate,
+    plan,
+)
+from status_watcher.edge.bundled import read_tool_labels
+from status_watcher.model import AgentId, Box, BoxId, ChannelId, SessionId
+from status_watcher.source import IndexSeen, Lines, News, Reading, TranscriptGone
+
+MAIN = AgentId("main")
+DEFAULT_CHANNEL = ChannelId("defaultchannelxxxxxxxxxxxx")
+
+
+def labels() -> Labels:
+    loaded = load_labels(read_tool_labels())
+    assert isinstance(loaded, Labels)
+    return loaded
+
+
+def board(run_started_ms: int, **changes: object) -> Board:
+    settings = {
+        "rules": Rules(run_started_ms=run_started_ms),
+        "limits": Limits(15, 15_000),
+        "default_channel": DEFAULT_CHANNEL,
+        "most_open": 20,
+    } | changes
+    return Board(BoardSettings(**settings), labels(), Pen(Redactor()))
+
+
+@dataclass
+class Played:
+    """What the channel saw: per box its texts in order, the last being final; and boxes taken back."""
+
+    texts: dict[BoxId, list[str]] = field(default_factory=dict)
+    final: dict[BoxId, Box] = field(default_factory=dict)
+    withdrawn: list[BoxId] = field(default_factory=list)
+
+
+class Player:
+    """Feeds news at given times and lets the board's own wake-ups happen in between."""
+
+    def __init__(self, a_board: Board, start_ms: int) -> None:
+        self.board = a_board
+        self.now_ms = start_ms
+        self.seen = Played()
+
+    def at(self, at_ms: int, *news: News) -> None:
+        self.until(at_ms)
+        for one in news:
+            self.board.take(one, self.now_ms)
+        self._advance()
+
+    def until(self, at_ms: int) -> None:
+        while (wake_ms := self.board.next_wake_ms()) is not None and wake_ms <= at_ms:
+            self.now_ms = max(self.now_ms, wake_ms)
+            self._advance()
+        self.now_ms = max(self.now_ms, at_ms)
+
+    def _advance(self) -> None:
+        self.board.advance(self.now_ms)
+        changes = self.board.take_changes()
+        for old, new in changes.renamed:
+            if old in self.seen.texts:
+                self.seen.texts[new] = self.seen.texts.pop(old)
+                self.seen.final[new] = self.seen.final.pop(old)
+        for gone in changes.withdrawn:
+            self.seen.withdrawn.append(gone)
+            self.seen.texts.pop(gone, None)
+            self.seen.final.pop(gone, None)
+        for touched, _ in changes.touched:
+            box = self.board.render(touched)
+            assert box is not None
+            self.seen.final[touched] = box
+            texts = self.seen.texts.setdefault(touched, [])
+            if not texts or texts[-1] != box.text:
+                texts.append(box.text)
+
+
+class Disk:
+    """What the steps of a replay leave on disk, told as a source would tell it."""
+
+    def __init__(self) -> None:
+        self._files: dict[PurePosixPath, bytes] = {}
+        self._read: dict[PurePosixPath, int] = {}
+        self._store: dict[str, dict] = {}
+
+    def news(self, step: Step) -> list[News]:
+        match step:
+            case Append(_, path, data, _):
+                self._files[path] = self._files.get(path, b"") + data
+                return self._look(path)
+            case Truncate(_, path, size):
+                self._files[path] = self._files[path][:size]
+                return self._look(path)
+            case Replace(_, path, data, _):
+                self._files[path] = data
+                return self._look(path, again=True)
+            case Rename(_, path, to, _):
+                data = self._files.pop(path)
+                self._read.pop(path, None)
+                how = "reset" if ".reset." in to.name else "deleted"
+                return [TranscriptGone(MAIN, self._session(path, data), how)]
+            case Delete(_, path):
+                data = self._files.pop(path)
+                return [TranscriptGone(MAIN, self._session(path, data), "missing")]
+            case SaveStore(_, _, entries, dropped):
+                self._store |= entries
+                for key in dropped:
+                    self._store.pop(key, None)
+                return [self.look_at_store()]
+
+    def look_at_store(self) -> IndexSeen:
+        parsed = parse_index(orjson.dumps(self._store))
+        assert isinstance(parsed, Index)
+        return IndexSeen(MAIN, parsed.entries)
+
+    def _look(self, path: PurePosixPath, *, again: bool = False) -> list[News]:
+        if not path.name.endswith(".jsonl"):
+            return []
+        data = self._files[path]
+        offset = self._read.get(path)
+        reading = Reading.MORE
+        if offset is None:
+            offset, reading = 0, Reading.FIRST
+        elif again or len(data) < offset:
+            offset, reading = 0, Reading.AGAIN
+        end = data.rfind(b"\n") + 1
+        self._read[path] = end
+        lines = tuple(data[offset:end].split(b"\n")[:-1])
+        return [Lines(MAIN, self._session(path, data), lines, reading)] if lines else []
+
+    @staticmethod
+    def _session(path: PurePosixPath, data: bytes) -> SessionId:
+        header = parse_line(data.partition(b"\n")[0])
+        return header.session_id if isinstance(header, Header) else SessionId(path.name.split(".")[0])
+
+
+def play(capture: Capture, after_s: float = 120, **settings: object) -> Played:
+    """The boxes of a capture replayed into a running daemon's board, with the pauses of the real replay."""
+    start_ms = 1_800_000_000_000
+    steps = plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state"))
+    player = Player(board(start_ms - 1000, **settings), start_ms - 1000)
+    disk = Disk()
+    existing = [s for s in steps if s.at_s == 0 and isinstance(s, Append)]
+    for step in steps:
+        at_ms = start_ms - 500 if step in existing else start_ms + round(step.at_s * 1000)
+        player.at(at_ms, *disk.news(step))
+    end_ms = player.now_ms
+    for look_s in range(5, int(after_s) + 1, 5):
+        player.at(end_ms + look_s * 1000, disk.look_at_store())
+    return player.seen

@@ -1,0 +1,184 @@
+"""The board as its owner sees it: what has changed, when it wants to be called, and what it forgets."""
+
+import pytest
+from builders import (
+    CHANNEL,
+    KEY,
+    SESSION,
+    T0,
+    Transcript,
+    Watched,
+    call,
+    child_entry,
+    child_key,
+    entry,
+    gone,
+    lines,
+    ms,
+    said,
+    status,
+)
+
+from status_watcher.core import board as board_module
+from status_watcher.core.board import box_id_of
+from status_watcher.model import AgentId, BoxId, EntryId, SessionId
+
+BOX = box_id_of((AgentId("main"), SessionId(SESSION)), EntryId("e1"))
+
+
+def running() -> tuple[Watched, Transcript]:
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0), t.assistant(0, call()))
+    return watched, t
+
+
+def test_change_is_told_once():
+    watched, t = running()
+    watched.board.take(lines(t.ok(1, "c1")), ms(1))
+    watched.board.advance(ms(1))
+    assert watched.board.take_changes().touched == ((BOX, False),)
+    assert watched.board.take_changes().touched == ()
+
+
+def test_lines_that_show_nothing_change_nothing():
+    watched, t = running()
+    watched.board.take(lines(t.entry(1, "custom", customType="openclaw.cache-ttl")), ms(1))
+    watched.board.take(lines(b"not a line"), ms(1))
+    watched.board.advance(ms(1))
+    assert watched.board.take_changes().touched == ()
+
+
+def test_looks_at_the_store_that_say_nothing_new_change_nothing():
+    watched, _ = running()
+    for at_ms in range(100, 5_000, 100):
+        watched.entries[KEY] = watched.entries[KEY] | {"updatedAt": T0 + at_ms}
+        watched.board.take(watched.look(), T0 + at_ms)
+        watched.board.advance(T0 + at_ms)
+        assert watched.board.take_changes().touched == ()
+
+
+def test_end_is_marked_so_that_it_goes_first():
+    watched, t = running()
+    watched.board.take(lines(t.ok(1, "c1"), t.final(2)), ms(2))
+    watched.board.advance(ms(2))
+    assert watched.board.take_changes().touched == ((BOX, True),)
+
+
+def test_elapsed_time_alone_is_told_coarsely_and_as_a_tick():
+    watched, _ = running()
+    told = []
+    for at_s in range(1, 901):
+        watched.board.advance(ms(at_s))
+        if watched.board.take_changes().touched:
+            box = watched.board.render(BOX)
+            assert box is not None
+            assert box.tick
+            told.append(at_s)
+    assert told[:7] == [10, 20, 30, 40, 50, 60, 90]
+    assert told[-1] - told[-2] == 60
+
+
+def test_news_is_no_tick():
+    watched, t = running()
+    watched.until(20)
+    watched.at(21, t.ok(21, "c1"))
+    assert not watched.boxes[0].tick
+
+
+def test_board_says_when_it_wants_to_be_called():
+    watched, t = running()
+    assert watched.board.next_wake_ms() == ms(10)
+    watched.at(2, t.ok(2, "c1"), t.final(3))
+    watched.until(100)
+    assert watched.board.next_wake_ms() is None, "nothing is open"
+
+
+def test_ended_box_reads_the_same_for_ever():
+    watched, t = running()
+    watched.at(2, t.ok(2, "c1"), t.final(3))
+    before = watched.board.render(BOX)
+    watched.until(10_000)
+    assert watched.board.render(BOX) == before
+
+
+def test_text_keeps_to_the_length_that_the_server_turned_out_to_take():
+    watched, t = running()
+    for n in range(12):
+        watched.at(n + 1, t.assistant(n + 1, said("word " * 30), call(f"n{n}")))
+    watched.board.limit_chars(300)
+    box = watched.board.render(BOX)
+    assert box is not None
+    assert len(box.text) <= 300
+    watched.board.limit_chars(15_000)
+    assert watched.board.render(BOX) == box, "it does not grow again"
+
+
+def test_there_is_nothing_to_render_of_a_box_that_is_not_there():
+    watched, _ = running()
+    assert watched.board.render(BoxId("main/x/y")) is None
+
+
+def test_old_ended_boxes_are_forgotten_and_never_made_again(monkeypatch):
+    monkeypatch.setattr(board_module, "MOST_BOXES", 10)
+    entries = {f"agent:main:mattermost:channel:{CHANNEL[:-2]}{n:02}": entry(f"s{n}") for n in range(30)}
+    watched = Watched(entries=entries)
+    watched.board._most_boxes = 10
+    for n in range(30):
+        t = Transcript(f"s{n}")
+        turn = [t.header(n), t.user(n), t.assistant(n, call()), t.ok(n, "c1"), t.final(n)]
+        watched.at(n, lines(*turn, session_id=f"s{n}"))
+    assert len(watched.boxes) == 30
+    assert len(watched.board._boxes) <= 12
+    seen = {box: list(texts) for box, texts in watched.player.seen.texts.items()}
+    watched.entries = {key: fields | {"updatedAt": T0 + 1} for key, fields in entries.items()}
+    watched.at(40, watched.look())
+    watched.until(100)
+    assert watched.player.seen.texts == seen
+
+
+def test_forgotten_session_takes_its_sub_agents_along():
+    kid_key = child_key("kid")
+    watched, t, kid = (
+        Watched(entries={KEY: entry(), kid_key: child_entry("kid")}),
+        Transcript(),
+        Transcript("kid"),
+    )
+    watched.at(
+        0,
+        t.header(),
+        t.user(0),
+        t.assistant(1, call("s", "sessions_spawn")),
+        t.spawned(1, "s", kid_key),
+        t.final(2),
+    )
+    watched.at(3, lines(kid.header(2), kid.user(2), kid.final(3), session_id="kid"))
+    watched.until(30)
+    watched.entries = {kid_key: watched.entries[kid_key]}
+    watched.at(31, gone("deleted"), watched.look())
+    watched.until(50)
+    assert watched.board.counts().tracked == 2, "the sub-agent is still there"
+    watched.entries = {}
+    watched.at(51, gone("deleted", "kid"), watched.look())
+    watched.until(70)
+    assert watched.board.counts().tracked == 0
+    assert watched.states == ["DONE"]
+
+
+def test_skipped_lines_are_counted_by_reason_also_of_forgotten_sessions():
+    watched, t = running()
+    watched.at(1, b"\xff", b"[]", t.ok(1, "c1"), t.final(2))
+    watched.entries = {}
+    watched.at(3, gone("deleted"), watched.look())
+    watched.until(60)
+    assert watched.board.counts().tracked == 0
+    assert watched.board.skipped_lines() == {"not_json": 1, "not_an_object": 1}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_news_of_one_moment_is_concluded_from_together(order):
+    watched, t = Watched(entries={}), Transcript()
+    watched.entries = {KEY: entry(**status("running", started_s=0))}
+    news = [lines(t.header(), t.user(0), t.assistant(1, call())), watched.look()][::order]
+    watched.at(5, *news)
+    assert watched.states == ["ACTIVE"]
+    assert watched.player.seen.withdrawn == []

@@ -1,0 +1,547 @@
+"""Which turns get a box at all, what is found at start, and first turns without a transcript."""
+
+import pytest
+from builders import (
+    CHANNEL,
+    KEY,
+    SESSION,
+    T0,
+    Transcript,
+    Watched,
+    call,
+    child_entry,
+    child_key,
+    entry,
+    gone,
+    lines,
+    ms,
+    said,
+    status,
+    store,
+)
+from simulate import DEFAULT_CHANNEL, Player, board
+
+from status_watcher.core.board import FIRST_TURN, box_id_of, parts_of
+from status_watcher.core.post import BoxRecord
+from status_watcher.model import AgentId, ChannelId, ChannelTarget, EntryId, PostId, SessionId
+from status_watcher.source import Reading
+
+REF = (AgentId("main"), SessionId(SESSION))
+FIRST = box_id_of(REF, FIRST_TURN)
+PLACE = ChannelTarget(ChannelId(CHANNEL), PostId(""))
+
+
+def turn(t: Transcript, start_s: float, *, ended: bool = True, text: str = "Please do it") -> list[bytes]:
+    n = t.made
+    made = [
+        t.user(start_s, text),
+        t.assistant(start_s + 1, said(f"Step {n}."), call(f"c{n}")),
+        t.ok(start_s + 2, f"c{n}"),
+    ]
+    return [*made, t.final(start_s + 3, f"Answer {n}.")] if ended else made
+
+
+# A file that is seen for the first time
+
+
+def test_of_a_file_first_seen_only_the_last_turn_counts():
+    watched, t = Watched(started_s=100), Transcript()
+    old = [t.header(0), *turn(t, 0), *turn(t, 20), *turn(t, 90, ended=False)]
+    watched.at(101, lines(*old, reading=Reading.FIRST))
+    assert watched.states == ["ACTIVE"]
+    assert "Step 8." in watched.text
+
+
+def test_last_turn_that_ended_before_this_run_gets_no_box():
+    watched, t = Watched(started_s=100), Transcript()
+    watched.at(101, lines(t.header(0), *turn(t, 90), reading=Reading.FIRST))
+    watched.until(300)
+    assert watched.boxes == []
+
+
+def test_last_turn_that_ended_in_this_run_gets_a_box():
+    watched, t = Watched(started_s=100), Transcript()
+    watched.at(104, lines(t.header(0), *turn(t, 0), *turn(t, 98), reading=Reading.FIRST))
+    assert watched.states == ["DONE"]
+    assert "Step 4." in watched.text
+
+
+def test_file_born_in_this_run_with_several_turns_shows_the_last():
+    watched, t = Watched(started_s=-10), Transcript()
+    watched.at(20, lines(t.header(0), *turn(t, 0), *turn(t, 10), reading=Reading.FIRST))
+    assert len(watched.boxes) == 1
+
+
+def test_turn_whose_end_only_the_store_dates_into_this_run_is_as_old_as_its_last_line():
+    watched = Watched(started_s=100, entries={KEY: entry(**status("failed", started_s=0, ended_s=101))})
+    t = Transcript()
+    watched.at(105, lines(t.header(0), *turn(t, 0, ended=False), reading=Reading.FIRST))
+    watched.until(300)
+    assert [state for state in watched.states if state != "ACTIVE"] == watched.states
+
+
+def test_turn_found_timed_out_gets_a_box_when_it_goes_on():
+    watched, t = Watched(started_s=10_000), Transcript()
+    watched.at(10_001, lines(t.header(0), *turn(t, 0, ended=False), reading=Reading.FIRST))
+    assert watched.boxes == []
+    watched.at(10_010, t.assistant(10_010, call("again")))
+    assert watched.states == ["ACTIVE"]
+
+
+def test_nothing_is_shown_of_a_file_that_is_still_being_read():
+    watched, t = Watched(started_s=100), Transcript()
+    first, second = turn(t, 80, ended=False), [t.final(83), *turn(t, 90)]
+    watched.at(101, lines(t.header(0), *first, reading=Reading.FIRST, more_follows=True))
+    watched.store_at(104, updatedAt=T0 + 1)
+    watched.until(106)
+    assert watched.boxes == []
+    watched.at(107, lines(*second))
+    watched.until(200)
+    assert watched.boxes == []
+
+
+def test_lines_copied_into_a_forked_thread_are_not_its_turns():
+    watched, t = Watched(started_s=-10), Transcript()
+    copied = turn(t, -5)
+    watched.at(1, lines(t.header(0, parentSession="/s/parent.jsonl"), *copied, reading=Reading.FIRST))
+    watched.until(50)
+    assert watched.boxes == []
+    watched.at(60, *turn(t, 57))
+    assert watched.states == ["DONE"]
+
+
+def test_late_answer_to_a_turn_from_before_this_run_changes_nothing_unless_it_calls_a_tool():
+    child = child_key("c")
+    entries = {KEY: entry(), child: child_entry("kid")}
+    watched, t, kid = Watched(started_s=100, entries=entries), Transcript(), Transcript("kid", prefix="k")
+    old = [
+        t.header(0),
+        t.user(0),
+        t.assistant(1, call("s", "sessions_spawn", task="x", label="helper")),
+        t.spawned(1, "s", child),
+        t.final(2, "Started."),
+    ]
+    kid_lines = [kid.header(1), kid.user(1, "[Subagent Context] x"), kid.final(5)]
+    watched.at(
+        101,
+        lines(*old, reading=Reading.FIRST),
+        lines(*kid_lines, session_id="kid", reading=Reading.FIRST),
+    )
+    watched.at(103, t.final(103, "A child reported back."))
+    watched.until(120)
+    assert watched.boxes == []
+    watched.at(121, t.assistant(121, call("late")))
+    assert watched.states == ["ACTIVE"]
+
+
+# Boxes of an earlier run of the daemon
+
+
+def record(turn_id: str, at_s: float = 0) -> BoxRecord:
+    box_id = box_id_of(REF, EntryId(turn_id))
+    return BoxRecord(box_id, PLACE, "nonce", ms(at_s), PostId("p" * 26))
+
+
+def restarted(*records: BoxRecord, started_s: float = 100) -> Watched:
+    watched = Watched(started_s=started_s)
+    assert watched.board.restore(records, ms(started_s)) == [REF]
+    return watched
+
+
+def test_box_of_the_last_run_goes_on_as_active():
+    t = Transcript()
+    watched = restarted(record("e1"))
+    watched.at(101, lines(t.header(), *turn(t, 0, ended=False), reading=Reading.FIRST))
+    assert watched.states == ["ACTIVE"]
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+
+
+def test_box_of_the_last_run_is_closed_with_the_outcome_that_its_turn_had_meanwhile():
+    t = Transcript()
+    watched = restarted(record("e1"))
+    everything = [t.header(), *turn(t, 0), *turn(t, 50)]
+    watched.at(101, lines(*everything, reading=Reading.FIRST))
+    watched.until(300)
+    assert watched.states == ["DONE"]
+    assert "Answer 0." in watched.text
+
+
+def test_box_of_a_session_in_the_archive_is_closed_with_the_outcome_found_there():
+    t = Transcript()
+    watched = restarted(record("e1"))
+    watched.at(101, lines(t.header(), *turn(t, 0), reading=Reading.FIRST), gone("deleted"))
+    assert watched.states == ["DONE"]
+
+
+def test_box_whose_turn_is_nowhere_is_closed_as_interrupted():
+    watched = restarted(record("e1"))
+    watched.until(114)
+    assert watched.boxes == []
+    watched.until(116)
+    assert watched.text == "[INTERRUPTED] main\n\n[INTERRUPTED]"
+
+
+def test_first_turn_box_of_the_last_run_is_that_turns_and_not_the_next_ones():
+    t = Transcript()
+    watched = restarted(record(FIRST_TURN, at_s=3))
+    everything = [t.header(), *turn(t, 0), *turn(t, 90, ended=False)]
+    watched.at(101, lines(*everything, reading=Reading.FIRST))
+    assert watched.states == ["DONE", "ACTIVE"]
+    assert "Answer 0." in watched.texts[0]
+    first_box, *_ = watched.player.seen.final
+    assert first_box == box_id_of(REF, EntryId("e1"))
+
+
+def test_name_of_a_box_is_taken_apart_whatever_the_entry_is_called():
+    assert parts_of(box_id_of(REF, EntryId("a/b"))) == (REF, EntryId("a/b"))
+    assert parts_of(box_id_of(REF, FIRST_TURN)) == (REF, FIRST_TURN)
+
+
+# No box
+
+
+def test_no_box_for_a_turn_of_less_than_two_seconds_without_tools():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0))
+    watched.at(1.9, t.final(1.9))
+    watched.until(100)
+    assert watched.boxes == []
+
+
+def test_length_of_a_turn_is_taken_from_its_own_lines():
+    watched, t = Watched(), Transcript()
+    watched.at(5, lines(t.header(), t.user(0), t.final(1.9), reading=Reading.FIRST))
+    watched.until(100)
+    assert watched.boxes == []
+
+
+def test_turn_of_two_seconds_without_tools_has_a_box():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0))
+    watched.until(1.9)
+    assert watched.boxes == []
+    watched.until(2.1)
+    assert watched.states == ["ACTIVE"]
+    watched.at(4, t.final(4))
+    assert watched.states == ["DONE"]
+
+
+HEARTBEATS = {
+    "2.26": "Read HEARTBEAT.md if it exists (workspace context). Follow it strictly.",
+    "7.1": "[OpenClaw heartbeat poll]",
+}
+
+
+@pytest.mark.parametrize("version", HEARTBEATS)
+def test_heartbeats_get_no_box_also_when_they_call_tools(version):
+    watched, t = Watched(), Transcript(version=version)
+    watched.at(0, t.header(), t.user(0, HEARTBEATS[version]), t.assistant(1, call()))
+    watched.at(5, t.ok(5, "c1"), t.final(6, "HEARTBEAT_OK"))
+    watched.until(100)
+    assert watched.boxes == []
+
+
+@pytest.mark.parametrize("version", HEARTBEATS)
+def test_heartbeat_that_fails_gets_a_box(version):
+    watched, t = Watched(), Transcript(version=version)
+    watched.at(0, t.header(), t.user(0, HEARTBEATS[version]), t.assistant(1, call()))
+    watched.at(5, t.ok(5, "c1"), t.failed(6))
+    watched.until(30)
+    assert watched.states == ["ERROR"]
+
+
+def test_session_for_heartbeats_gets_no_box_whatever_it_is_asked():
+    watched, t = Watched(entries={"agent:main:main:heartbeat": entry()}), Transcript()
+    watched.at(0, t.header(), *turn(t, 0, text="Look after the garden"))
+    watched.until(60)
+    assert watched.boxes == []
+
+
+def test_message_that_speaks_of_the_heartbeat_file_is_a_persons():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0, 'Why do you say "Read HEARTBEAT.md if it exists"?'))
+    watched.until(3)
+    assert watched.states == ["ACTIVE"]
+
+
+@pytest.mark.parametrize("word", ["NO_REPLY", "no_reply", "HEARTBEAT_OK", "ANNOUNCE_SKIP", "REPLY_SKIP"])
+def test_silent_reply_without_tools_gets_no_box(word):
+    watched, t = Watched(), Transcript()
+    watched.at(10, lines(t.header(), t.user(0), t.final(9, word), reading=Reading.FIRST))
+    watched.until(100)
+    assert watched.boxes == []
+
+
+def test_silent_reply_after_tools_is_work_without_words():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0), t.assistant(1, call()), t.ok(2, "c1"), t.final(3, "NO_REPLY"))
+    assert watched.states == ["DONE"]
+    assert "NO_REPLY" not in watched.text
+
+
+def test_box_that_turns_out_silent_stays_because_only_one_case_deletes():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0))
+    watched.at(9, t.final(9, "NO_REPLY"))
+    watched.until(100)
+    assert watched.states == ["DONE"]
+    assert watched.player.seen.withdrawn == []
+
+
+def test_memory_flush_gets_no_box_and_the_turn_after_it_does():
+    watched, t = Watched(), Transcript(version="2.26")
+    flush = "Pre-compaction memory flush. Store durable memories now."
+    watched.at(0, t.header(), t.user(0, flush), t.assistant(1, call("m", "write", path="memory.md")))
+    watched.at(3, t.ok(3, "m"), t.final(4, "NO_REPLY"))
+    assert watched.boxes == []
+    watched.at(5, t.user(5), t.assistant(6, call()))
+    assert watched.states == ["ACTIVE"]
+
+
+def test_what_the_gateway_itself_answers_gets_no_box():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0, "/new"), t.injected(0.1, "✅ New session started."))
+    watched.until(100)
+    assert watched.boxes == []
+
+
+def test_notice_of_the_gateway_does_not_end_a_turn_whose_model_still_answers():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0), t.injected(0.5, "⚙️ Compacting first …"))
+    watched.at(4, t.assistant(4, call()))
+    assert watched.states == ["ACTIVE"]
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+
+
+def test_copies_of_delivered_text_after_the_end_are_no_turn():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), *turn(t, 0))
+    watched.at(4, t.injected(4, "Answer 0.", model="delivery-mirror"))
+    watched.until(60)
+    assert len(watched.boxes) == 1
+
+
+# Where
+
+
+def test_cron_run_that_works_goes_to_the_default_channel():
+    job = "agent:main:cron:job-1"
+    cron = entry(label="Cron: nightly")
+    watched, t = Watched(entries={job: cron, f"{job}:run:{SESSION}": cron}), Transcript()
+    watched.at(0, t.header(), *turn(t, 0, text="[cron:job-1 nightly] do it"))
+    assert watched.boxes[0].target == ChannelTarget(DEFAULT_CHANNEL, PostId(""))
+    assert watched.text.startswith("[DONE] Cron: nightly | 3s")
+
+
+def test_no_box_without_a_channel_of_its_own_or_a_default_one():
+    watched = Watched(entries={"agent:main:main": {"sessionId": SESSION}}, default_channel=None)
+    t = Transcript()
+    watched.at(0, t.header(), *turn(t, 0))
+    watched.until(60)
+    assert watched.boxes == []
+    assert watched.board.counts().waiting == 0
+
+
+def test_session_that_the_store_does_not_name_waits_for_it_before_it_goes_to_the_default_channel():
+    watched, t = Watched(entries={}), Transcript()
+    watched.at(0, t.header(), *turn(t, 0, ended=False))
+    assert watched.boxes == []
+    watched.entries = {KEY: entry()}
+    watched.at(1, watched.look())
+    assert watched.boxes[0].target == PLACE
+
+
+def test_torn_store_at_start_sends_no_box_to_the_wrong_channel():
+    player, t = Player(board(T0), T0), Transcript()
+    player.at(T0, lines(t.header(), *turn(t, 0, ended=False)))
+    player.until(T0 + 9_000)
+    assert player.seen.final == {}
+    player.at(T0 + 9_000, store({KEY: entry()}))
+    (box,) = player.seen.final.values()
+    assert box.target == PLACE
+
+
+def test_without_any_store_the_default_channel_has_the_box_in_the_end():
+    player, t = Player(board(T0), T0), Transcript()
+    player.at(T0, lines(t.header(), *turn(t, 0, ended=False)))
+    player.until(T0 + 11_000)
+    (box,) = player.seen.final.values()
+    assert box.target == ChannelTarget(DEFAULT_CHANNEL, PostId(""))
+
+
+# A first turn whose transcript is not on disk yet
+
+
+def started(at_s: float = 0, **more) -> Watched:
+    return Watched(entries={KEY: entry(**status("running", started_s=at_s), **more)}, started_s=at_s)
+
+
+def test_first_turn_gets_its_box_once_the_store_has_shown_it_running_for_two_seconds():
+    watched = started()
+    watched.until(1.9)
+    assert watched.boxes == []
+    watched.until(2.1)
+    assert watched.text == "[ACTIVE] main | 2s"
+
+
+def test_first_turn_that_is_over_sooner_gets_none():
+    watched = started()
+    watched.store_at(1.5, **status("done", started_s=0, ended_s=1.4))
+    watched.until(60)
+    assert watched.boxes == []
+
+
+def test_box_of_a_first_turn_becomes_that_of_the_turn_when_its_lines_come():
+    watched, t = started(), Transcript()
+    watched.until(5)
+    watched.at(6, lines(t.header(5.9), *turn(t, 0), reading=Reading.FIRST))
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+    assert watched.states == ["DONE"]
+    assert watched.player.seen.withdrawn == []
+
+
+@pytest.mark.parametrize("noise", ["heartbeat", "silent", "command"])
+def test_box_of_a_first_turn_that_proves_to_be_noise_is_taken_back(noise):
+    watched, t = started(), Transcript()
+    watched.until(5)
+    turns = {
+        "heartbeat": [t.user(0, HEARTBEATS["7.1"]), t.final(5, "HEARTBEAT_OK")],
+        "silent": [t.user(0), t.final(5, "NO_REPLY")],
+        "command": [t.user(0, "/status"), t.injected(5, "All is well.")],
+    }
+    watched.at(6, lines(t.header(5), *turns[noise], reading=Reading.FIRST))
+    assert watched.boxes == []
+    assert len(watched.player.seen.withdrawn) == 1
+    watched.until(60)
+    assert watched.boxes == []
+
+
+def test_first_turn_without_lines_ends_with_the_stores_word():
+    watched = started()
+    watched.until(5)
+    watched.store_at(8, **status("done", started_s=0, ended_s=7.9))
+    watched.until(11)
+    assert watched.text == "[DONE] main | 7s\n\n[DONE] 7s"
+
+
+def test_first_turn_that_failed_without_lines_may_be_tried_again():
+    watched = started()
+    watched.store_at(8, **status("failed", started_s=0, ended_s=7.9))
+    watched.until(19.9)
+    assert watched.states == ["ACTIVE"]
+    watched.until(20.1)
+    assert watched.states == ["ERROR"]
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_first_turn_whose_session_leaves_the_store_without_a_line_is_interrupted(how):
+    watched = started()
+    watched.until(5)
+    watched.entries = {KEY: entry("another")} if how == "replaced" else {}
+    watched.at(6, watched.look())
+    watched.until(20)
+    assert watched.states == ["INTERRUPTED"]
+
+
+def test_first_turn_that_nothing_is_heard_of_is_timed_out():
+    watched = started()
+    watched.until(1_799)
+    assert watched.states == ["ACTIVE"]
+    watched.until(1_810)
+    assert watched.states == ["TIMEOUT"]
+
+
+def test_session_left_running_long_ago_without_a_transcript_gets_no_box():
+    watched = Watched(entries={KEY: entry(**status("running", started_s=0))}, started_s=500)
+    watched.until(600)
+    assert watched.boxes == []
+
+
+def test_transcript_that_is_read_right_after_the_store_makes_no_box_of_its_own():
+    watched, t = Watched(entries={KEY: entry(**status("running", started_s=95))}, started_s=100), Transcript()
+    watched.at(101, lines(t.header(0), *turn(t, 0), *turn(t, 90), reading=Reading.FIRST))
+    watched.until(160)
+    assert watched.boxes == []
+    assert watched.player.seen.withdrawn == []
+
+
+def test_store_alone_makes_no_box_of_a_sub_agent():
+    entries = {child_key("c"): child_entry(SESSION, **status("running", started_s=0))}
+    watched = Watched(entries=entries, started_s=0)
+    watched.until(60)
+    assert watched.boxes == []
+
+
+# The number of open boxes
+
+
+def crowd(count: int, most_open: int) -> tuple[Watched, dict[str, Transcript]]:
+    ids = [f"s{n}" for n in range(count)]
+    entries = {f"agent:main:mattermost:channel:{CHANNEL[:-1]}{n}": entry(i) for n, i in enumerate(ids)}
+    watched = Watched(entries=entries, most_open=most_open)
+    transcripts = {i: Transcript(i) for i in ids}
+    for n, (i, t) in enumerate(transcripts.items()):
+        watched.at(n, lines(t.header(n), t.user(n), t.assistant(n, call()), session_id=i))
+    return watched, transcripts
+
+
+def test_only_so_many_boxes_are_open_and_the_rest_are_counted():
+    watched, _ = crowd(5, most_open=3)
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting, counts.tracked) == (3, 2, 5)
+    assert len(watched.boxes) == 3
+
+
+def test_oldest_waiting_box_gets_the_free_place():
+    watched, transcripts = crowd(5, most_open=3)
+    t = transcripts["s1"]
+    watched.at(10, lines(t.ok(10, "c1"), t.final(10), session_id="s1"))
+    assert [parts_of(b)[0][1] for b in watched.player.seen.final] == ["s0", "s1", "s2", "s3"]
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 1)
+
+
+def test_turn_that_ends_while_it_waits_gets_one_final_post():
+    watched, transcripts = crowd(5, most_open=3)
+    t = transcripts["s4"]
+    watched.at(10, lines(t.ok(10, "c1"), t.final(10), session_id="s4"))
+    assert watched.states == ["ACTIVE"] * 3 + ["DONE"]
+    *_, texts = watched.player.seen.texts.values()
+    assert len(texts) == 1
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 1)
+
+
+def test_reopened_box_keeps_its_post_though_all_places_are_taken():
+    watched, transcripts = crowd(2, most_open=1)
+    t = transcripts["s0"]
+    watched.at(10, lines(t.ok(10, "c1"), t.failed(10), session_id="s0"))
+    watched.until(23)
+    assert watched.states == ["ERROR", "ACTIVE"]
+    watched.at(24, lines(t.assistant(24, call("again")), session_id="s0"))
+    assert watched.states == ["ACTIVE", "ACTIVE"]
+    assert watched.board.counts().active == 2
+
+
+def test_stop_marks_every_open_box_and_no_ended_one():
+    watched, transcripts = crowd(4, most_open=3)
+    t = transcripts["s0"]
+    watched.at(10, lines(t.ok(10, "c1"), t.final(10), session_id="s0"))
+    watched.board.stop(ms(12))
+    changes = watched.board.take_changes()
+    assert len(changes.touched) == 3
+    for box_id, ended in changes.touched:
+        box = watched.board.render(box_id)
+        assert box is not None
+        assert not ended
+        assert not box.ended
+        assert box.text.startswith("[INTERRUPTED] main | ")
+        assert box.text.splitlines()[-1].startswith("[INTERRUPTED] ")
+
+
+def test_store_without_lines_does_not_close_a_box():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), *turn(t, 0, ended=False))
+    watched.at(5, store({}))
+    watched.at(60, store({}))
+    assert watched.states == ["ACTIVE"]
