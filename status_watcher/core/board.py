@@ -218,7 +218,7 @@ class Board:
                     self._over.setdefault(ref, {})[turn.id] = len(turn.runs)
                 quick_ms = None if noise else turn.start_ms - turn.ahead_ms + self._rules.quick_ms
                 return _earliest(now_ms, verdict.recheck_ms, quick_ms)
-            undecided_ms = undecided_until_ms(self._forest, ref)
+            undecided_ms = max(undecided_until_ms(self._forest, ref), self._forest.doubted_until_ms(ref))
             if now_ms < undecided_ms:
                 return _earliest(now_ms, verdict.recheck_ms, undecided_ms)
             target = target_of(self._forest, ref, self._settings.default_channel)

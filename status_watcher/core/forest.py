@@ -48,6 +48,7 @@ class Forest:
         self._word_since: dict[SessionRef, tuple[tuple[object, ...], int]] = {}
         self._past: dict[SessionRef, frozenset[EntryId]] = {}
         self._batches: set[SessionRef] = set()
+        self._doubted: dict[SessionRef, int] = {}
         self._skipped: dict[str, int] = {}
         """Of sessions that are forgotten."""
 
@@ -213,6 +214,12 @@ class Forest:
         """Since when the store has said of this session what it says now."""
         return self._word_since.get(ref, ((), now_ms))[1]
 
+    def doubted_until_ms(self, ref: SessionRef) -> int:
+        """When it will be believed that the current turn has ended, as the store says; 0 if it does not say
+        so.
+        """
+        return self._doubted.get(ref, 0)
+
     def is_out_of_store(self, ref: SessionRef) -> bool:
         """The store has this session no more: its key has another one (a reset), or two looks lacked it."""
         key = self._keys.get(ref)
@@ -281,10 +288,12 @@ class Forest:
             return None
         entry = self.own_entry(ref)
         ending = store_ending(turn.run, entry) if entry is not None else None
+        self._doubted.pop(ref, None)
         if entry is not None and ending is not None:
             grace_ms = self._grace_ms(turn.run, entry)
             ready_ms = max(self.word_since_ms(ref, now_ms), turn.seen_ms) + grace_ms
             if now_ms < ready_ms:
+                self._doubted[ref] = ready_ms
                 return ready_ms
             session.close(turn, ending, max(turn.run.last_ms, entry.ended_at_ms or 0))
         if session.gone and self.is_out_of_store(ref):

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from status_watcher.core.labels import Labels
 from status_watcher.core.progress import take_answer, take_result, try_again
-from status_watcher.core.prompts import Prompt
+from status_watcher.core.prompts import Announcement, Prompt
 from status_watcher.core.transcript import (
     AssistantLine,
     Compacted,
@@ -206,11 +206,7 @@ class Session:
 
     def _announcement(self, line: UserLine, current: Turn | None) -> Turn | None:
         report = line.announcement
-        turn = None
-        if report is not None and report.key is not None:
-            turn = next(
-                (t for t in reversed(self.turns) if any(c.child == report.key for c in t.spawned)), None
-            )
+        turn = self._spawner(report) if report is not None else None
         turn = turn or self._newest_with_children()
         if turn is None:
             return None
@@ -365,6 +361,18 @@ class Session:
         )
         self._append(turn)
         return turn
+
+    def _spawner(self, report: Announcement) -> Turn | None:
+        """The turn that started the child: by its key, else (2026.2.26) by its label, which may be used
+        again.
+        """
+        if report.key is not None:
+            return next(
+                (t for t in reversed(self.turns) if any(c.child == report.key for c in t.spawned)), None
+            )
+        named = [t for t in reversed(self.turns) if any(c.child_label == report.label for c in t.spawned)]
+        untold = [t for t in named if all(a.report.label != report.label for a in t.announced)]
+        return next(iter(untold or named), None)
 
     def _newest_with_children(self) -> Turn | None:
         return next((t for t in reversed(self.turns) if any(run.spawned for run in t.runs)), None)

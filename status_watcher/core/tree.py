@@ -75,13 +75,14 @@ _Stamp = tuple[object, ...]
 class Views:
     """Views of turns as trees.
 
-    A sub-agent to which nothing has happened since is not looked at again; that is all that is remembered.
+    A sub-agent that has none of its own, and to which nothing has happened since, is not looked at again;
+    that is all that is remembered.
     """
 
     def __init__(self, forest: Forest, rules: Rules) -> None:
         self._forest = forest
         self._rules = rules
-        self._children: dict[SessionKey, tuple[_Stamp, ChildView]] = {}
+        self._children: dict[SessionKey, tuple[Call, _Stamp, ChildView]] = {}
 
     def of(self, session: Session, turn: Turn, now_ms: int, key: SessionKey | None) -> TurnView:
         """The turn as it stands at `now_ms`, as the top of its tree; `key` is the session's."""
@@ -138,17 +139,17 @@ class Views:
         session = self._forest.session_of(walk.agent, key)
         revision = session.revision if session is not None else -1
         ending = (parent.run.ending, parent.run.ending_ms)
-        stamp: _Stamp = (call, session, revision, entry, len(parent.announced), *ending)
+        stamp: _Stamp = (session, revision, entry, len(parent.announced), *ending)
         known = self._children.get(key)
-        if known is not None and known[0] == stamp:
-            recheck_ms = known[1].verdict.recheck_ms
+        if known is not None and known[0] is call and known[1] == stamp:
+            recheck_ms = known[2].verdict.recheck_ms
             if recheck_ms is None or walk.now_ms < recheck_ms:
-                return known[1]
+                return known[2]
         child = self._look_at_child(parent, call, key, entry, session, walk, depth)
-        if not any(view.children for view in child.turns):
+        if session is None or not session.children:
             if len(self._children) >= MOST_REMEMBERED:
                 self._children.clear()
-            self._children[key] = (stamp, child)
+            self._children[key] = (call, stamp, child)
         return child
 
     def _look_at_child(

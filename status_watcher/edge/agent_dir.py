@@ -9,7 +9,7 @@ from status_watcher.core.cursor import Stamp
 from status_watcher.core.filenames import Archive, Transcript, classify
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.edge.followed import GONE_S, Followed, Shared, Surroundings
-from status_watcher.edge.index_file import Fresh, IndexFile, Same, Unreadable
+from status_watcher.edge.index_file import Fresh, IndexFile, NotYet, Same, Unreadable
 from status_watcher.edge.jobs import Job
 from status_watcher.edge.listing import Listing, archive_of, find_sessions, list_sessions, stamps
 from status_watcher.edge.locate import SessionsDir
@@ -70,7 +70,9 @@ class AgentDir:
         self._changed_ns = 0
         self._known: Mapping[str, Stamp] = {}
         self._archives: Mapping[str, Archive] = {}
+        self._archives_taken: set[str] = set()
         self._followed: dict[str, Followed] = {}
+        self._refused: dict[str, str] = {}
         self._eventless = False
 
     @property
@@ -115,15 +117,15 @@ class AgentDir:
         lines = []
         if not self._readable and not self.removed:
             lines.append(f"sessions directory of agent {agent} cannot be read")
-        if self._index_trouble is not None and (self._entries is not None or self._known):
+        if self._index_trouble is not None:
             reason, since_s = self._index_trouble
             if self._shared.clock() - since_s >= _INDEX_DEGRADED_S:
                 lines.append(
                     f"sessions.json of agent {agent} cannot be used ({reason}): going by its last state"
                 )
-        refused = [followed.refused for followed in self._followed.values() if followed.refused is not None]
-        if refused:
-            lines.append(f"{len(refused)} transcripts of agent {agent} cannot be read ({refused[0]})")
+        if self._refused:
+            reason = next(iter(self._refused.values()))
+            lines.append(f"{len(self._refused)} transcripts of agent {agent} cannot be read ({reason})")
         return tuple(lines)
 
     # The index.
@@ -148,6 +150,9 @@ class AgentDir:
                 self._index_trouble, self._index_retries = None, 0
                 if self._shared.clock() - self._index_told_s >= _INDEX_AGAIN_S:
                     self._tell_index()
+            case NotYet():
+                counters.missing_index_looks += 1
+                self._index_trouble, self._index_retries = None, 0
             case Unreadable(reason):
                 counters.unreadable_index_looks += 1
                 since_s = self._index_trouble[1] if self._index_trouble else self._shared.clock()
@@ -177,7 +182,8 @@ class AgentDir:
     # The listing.
 
     async def _list(self) -> bool:
-        before_s = self._shared.clock()
+        before_s, began_s = self._shared.clock(), self._now()
+        stamps_before = {name: followed.stamp for name, followed in self._followed.items()}
         listing = await self._shared.readers.run(partial(list_sessions, self.place.path, self._known))
         self._relist_due_s = self._shared.clock() + _LISTING_SHARE * (self._shared.clock() - before_s)
         self._readable = listing is not None
@@ -189,13 +195,14 @@ class AgentDir:
         first, self._listed = not self._listed, True
         known, self._known = self._known, listing.transcripts
         archives, self._archives = self._archives, listing.archives
+        self._archives_taken &= listing.archives.keys()
         if first:
             fresh_ns = int(self._fresh_from * 1e9)
             fresh = [name for name, stamp in listing.changed.items() if stamp.mtime_ns >= fresh_ns]
             for name in fresh:
                 self.look_at(name)
         else:
-            self._follow_changes(listing)
+            self._follow_changes(listing, stamps_before, began_s)
             for name in listing.archives.keys() - archives.keys():
                 # Written and put away between two listings, and never seen alive.
                 if listing.archives[name].live_name not in known:
@@ -207,12 +214,17 @@ class AgentDir:
         await self._find_lost(listing)
         return False
 
-    def _follow_changes(self, listing: Listing) -> None:
+    def _follow_changes(
+        self, listing: Listing, stamps_before: Mapping[str, Stamp | None], began_s: float
+    ) -> None:
         for name, stamp in listing.changed.items():
             followed = self._followed.get(name)
-            if followed is None or followed.stamp != stamp:
-                self._count_find(stamp, followed)
-                self.look_at(name)
+            known = followed.stamp if followed is not None else None
+            if known == stamp:
+                continue
+            if known == stamps_before.get(name):  # else read meanwhile, and perhaps newer than what was seen
+                self._count_find(stamp, followed, began_s)
+            self.look_at(name)
 
     def _follow_renames(self, listing: Listing) -> None:
         for name, followed in self._followed.items():
@@ -220,10 +232,13 @@ class AgentDir:
                 continue
             inode = followed.stamp.inode if followed.stamp is not None else None
             put_away = archive_of(listing, name, inode)
-            if put_away is not None:
-                followed.put_away(*put_away)
-            else:
+            # An event may come so late that its file has been read as an archive already; to follow it afresh
+            # would hand over everything again.
+            if put_away is None or put_away[0] in self._archives_taken:
                 followed.ask()
+            else:
+                self._archives_taken.add(put_away[0])
+                followed.put_away(*put_away)
 
     async def _follow_running(self, listing: Listing) -> None:
         """A session may run for long without a line; its file is old then, and matters."""
@@ -281,7 +296,9 @@ class AgentDir:
         if followed is None:
             followed = self._followed[name] = Followed(
                 self._shared,
-                Surroundings(self._indexed_id, self.relist, self._is_conclusive, self._forget),
+                Surroundings(
+                    self._indexed_id, self.relist, self._is_conclusive, self._note_refusal, self._forget
+                ),
                 self._opener,
                 agent=self.place.agent,
                 directory=self.place.path,
@@ -292,11 +309,19 @@ class AgentDir:
         return followed
 
     def _follow_archive(self, name: str, archive: Archive) -> None:
-        if archive.live_name not in self._followed:
+        if archive.live_name not in self._followed and name not in self._archives_taken:
+            self._archives_taken.add(name)
             self._follow(name, archive.session_id, archive).ask()
+
+    def _note_refusal(self, name: str, reason: str | None) -> None:
+        if reason is None:
+            self._refused.pop(name, None)
+        else:
+            self._refused[name] = reason
 
     def _forget(self, name: str) -> None:
         self._followed.pop(name, None)
+        self._refused.pop(name, None)
 
     def _is_conclusive(self) -> bool:
         return self._readable or self.removed
@@ -311,13 +336,13 @@ class AgentDir:
         paths = [followed.path for followed in active]
         if self._eventless:
             paths.append(self.place.path)
-        stamps_before = [followed.stamp for followed in active]
+        stamps_before, began_s = [followed.stamp for followed in active], self._now()
         seen = await self._shared.readers.run(lambda: list(stamps(paths))) if paths else []
         for followed, before, stamp in zip(active, stamps_before, seen, strict=False):
             if followed.stamp != before:
                 continue  # read meanwhile, and perhaps newer than what was seen
             if stamp is None or stamp != before:
-                self._count_find(stamp, followed)
+                self._count_find(stamp, followed, began_s)
                 followed.ask()
             elif self._now() - stamp.mtime_ns / 1e9 >= _TAIL_QUIET_S:
                 followed.offer_tail()
@@ -333,8 +358,9 @@ class AgentDir:
         """Where names change all the time, listing a large directory must not become all that is done."""
         return self._shared.clock() >= self._relist_due_s
 
-    def _count_find(self, stamp: Stamp | None, followed: Followed | None) -> None:
+    def _count_find(self, stamp: Stamp | None, followed: Followed | None, began_s: float) -> None:
+        """Of a look that began at this time, by which the event of an older change should have come."""
         if stamp is None or (followed is not None and (followed.stamp is None or followed.job.pending)):
             return
-        if self._now() - stamp.mtime_ns / 1e9 >= _EVENT_LAG_S:
+        if began_s - stamp.mtime_ns / 1e9 >= _EVENT_LAG_S:
             self._shared.counters.sweep_finds += 1

@@ -25,6 +25,7 @@ _HURRIED_SWEEP_S: Final = 0.5
 _HURRIED_FULL_SWEEP_S: Final = 5.0
 _MANY_MISSES: Final = 3
 _MISSES_WITHIN_S: Final = 600.0
+_PASSED_AFTER_S: Final = 60.0
 _HUNG_S: Final = 10.0
 _PACE_S: Final = 0.002
 """Between two batches of events: the first is looked at at once, a storm no more often than this."""
@@ -172,10 +173,11 @@ class FileSource:
     async def _sweep(self, jobs: Jobs) -> None:
         """Also finds directories that came back, and threads that died."""
         full_due_s = self._clock() + self._full_sweep_s
-        finds, forget_due_s = 0, self._clock() + _MISSES_WITHIN_S
+        finds, events, judged_s = 0, 0, self._clock()
         while True:
             hurried = self._missing_events or self._watch.mode == "polling"
             await asyncio.sleep(min(self._sweep_s, _HURRIED_SWEEP_S) if hurried else self._sweep_s)
+            self._take_events()  # what was announced is no find
             jobs.ask(self._relocation)
             for place in self._dirs.values():
                 place.sweep(eventless=hurried)
@@ -184,11 +186,17 @@ class FileSource:
                 period_s = min(self._full_sweep_s, _HURRIED_FULL_SWEEP_S) if hurried else self._full_sweep_s
                 full_due_s = self._clock() + period_s
             # Polling finds things by its nature; only where events are expected do finds mean that they are
-            # missing.
-            if self._watch.mode == "polling" or self._clock() >= forget_due_s:
-                finds, forget_due_s = self._counters.sweep_finds, self._clock() + _MISSES_WITHIN_S
-            elif self._counters.sweep_finds - finds >= _MANY_MISSES:
+            # missing. When they come again and miss nothing for a while, that has passed.
+            window_s = _PASSED_AFTER_S if self._missing_events else _MISSES_WITHIN_S
+            missed, heard = self._counters.sweep_finds - finds, self._dirty.events - events
+            if self._watch.mode == "polling" or self._clock() - judged_s >= window_s:
+                self._missing_events = self._missing_events and (missed > 0 or heard == 0)
+            elif missed >= _MANY_MISSES and not self._missing_events:
                 self._missing_events = True
+            else:
+                continue
+            finds, events = self._counters.sweep_finds, self._dirty.events
+            judged_s = self._clock()
 
     async def _relocate(self) -> bool:
         """Find the directories that there are now, and watch them."""

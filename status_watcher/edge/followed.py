@@ -34,6 +34,8 @@ class Counters:
     """Files that had shrunk when looked at, most of them for a few milliseconds."""
     index_looks: int = 0
     unreadable_index_looks: int = 0
+    missing_index_looks: int = 0
+    """At agents that have not had an index yet; one that was lost is unreadable."""
     watch_events: int = 0
     watch_errors: int = 0
     watch_overflows: int = 0
@@ -67,6 +69,8 @@ class Surroundings:
     """The file is not under its name: somebody should look where it went."""
     conclusive: Callable[[], bool]
     """Whether a missing file says anything: not while the directory itself cannot be read."""
+    refused: Callable[[str, str | None], None]
+    """Why the file of this name cannot be read; None once it can."""
     ended: Callable[[str], None]
     """Nothing more will come from the file of this name."""
 
@@ -99,7 +103,6 @@ class Followed:
         self.name = name
         self.job = Job(self._step)
         self.stamp: Stamp | None = None
-        self.refused: str | None = None
         self._shared = shared
         self._surroundings = surroundings
         self._agent = agent
@@ -112,6 +115,7 @@ class Followed:
         self._changed_s = shared.clock()
         self._shrunk: _Shrinkage | None = None
         self._absent_s: float | None = None
+        self._refused: str | None = None
         self._accept_tail = False
         self._tail_offered: Stamp | None = None
         self._owes_end = False
@@ -138,7 +142,7 @@ class Followed:
     @property
     def active(self) -> bool:
         """Whether it is worth a look at every sweep."""
-        return self._absent_s is not None or self.refused is not None or self._quiet_s() < _ACTIVE_S
+        return self._absent_s is not None or self._refused is not None or self._quiet_s() < _ACTIVE_S
 
     def ask(self) -> None:
         """Something may have changed."""
@@ -182,7 +186,9 @@ class Followed:
             case Refused():
                 self._shared.counters.refused_reads += 1
                 self._shrunk = None
-                self._refuse(look)
+                self._set_refused(look.reason)
+                if look.for_good:
+                    self._leave()
             case _:
                 assert_never(look)
         self._hand_over((), Reading.MORE, more=False)
@@ -197,7 +203,8 @@ class Followed:
         if batch.stamp != self.stamp:
             self._changed_s = self._shared.clock()
         self.stamp = batch.stamp
-        self.refused = self._absent_s = self._shrunk = None
+        self._absent_s = self._shrunk = None
+        self._set_refused(None)
         reading = batch.reading
         if batch.lines and reading is not Reading.MORE:
             reading = self._identify(batch)
@@ -255,10 +262,10 @@ class Followed:
         elif self._archive is None and self._elapsed_s(self._absent_s) >= GONE_S:
             self._end("missing")
 
-    def _refuse(self, look: Refused) -> None:
-        self.refused = look.reason
-        if look.for_good:
-            self._leave()
+    def _set_refused(self, reason: str | None) -> None:
+        if reason != self._refused:
+            self._refused = reason
+            self._surroundings.refused(self.name, reason)
 
     def _end(self, how: Literal["reset", "deleted", "missing"]) -> None:
         session_id = self._session_id

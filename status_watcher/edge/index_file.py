@@ -26,13 +26,18 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """There is none and none was ever read, as with an agent that has had no session."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Torn, missing or worse: says nothing about any session."""
+    """Torn, lost or worse: says nothing about any session."""
 
     reason: str
 
 
-IndexLook = Fresh | Same | Unreadable
+IndexLook = Fresh | Same | NotYet | Unreadable
 
 
 class IndexFile:
@@ -52,7 +57,7 @@ class IndexFile:
         """
         opened = self._opener.open(self._path)
         if isinstance(opened, Absent):
-            return Unreadable("missing")
+            return NotYet() if self._digest is None else Unreadable("missing")
         if isinstance(opened, Refused):
             return Unreadable(opened.reason)
         descriptor, status = opened

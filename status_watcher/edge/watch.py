@@ -45,6 +45,8 @@ _MASK: Final = Mask(
     | InotifyConstants.IN_DELETE
     | InotifyConstants.IN_DELETE_SELF
 )
+_REST_S: Final = 0.01
+"""Between two reads of the kernel's queue: what a line waits at most while other files are written too."""
 _LEAST_BACKOFF_S: Final = 1.0
 _MOST_BACKOFF_S: Final = 60.0
 _JOIN_S: Final = 2.0
@@ -109,11 +111,21 @@ class _PromptEmitter(InotifyEmitter):
 
 
 class _Kernel(InotifyFD):
-    """The inotify instance, with an ear for overflows."""
+    """The inotify instance, with an ear for overflows and a rest after each read.
+
+    The first event after a pause is handed on at once; those of a burst go by the batch, since each way from
+    here to the event loop wakes five threads.
+    """
 
     def __init__(self, on_overflow: Callable[[], None]) -> None:
         super().__init__()
         self._on_overflow = on_overflow
+
+    def run(self) -> None:
+        while self.should_keep_running():
+            for event in self.read_events():
+                self.handle_event(event)
+            time.sleep(_REST_S)
 
     def handle_event(self, event: InotifyEvent) -> None:
         super().handle_event(event)

@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from watchdog.events import FileModifiedEvent
 
 from status_watcher.core.cursor import Verdict
+from status_watcher.edge import agent_dir
 from status_watcher.edge.file_source import FileSource
+from status_watcher.edge.listing import list_sessions
 from status_watcher.edge.locate import Layout
 from status_watcher.source import IndexSeen, Lines, Reading, TranscriptGone
 
@@ -366,6 +369,22 @@ async def test_a_transcript_written_and_archived_before_anyone_looked_is_read(so
     assert received.lines("cron") == [header("cron"), line(1)]
 
 
+async def test_an_event_older_than_the_archive_that_was_read_hands_over_nothing_again(source, sessions):
+    async with following(source) as received:
+        await eventually(lambda: received.indexes() != [])
+        write(sessions / "cron.jsonl", header("cron"), line(1))
+        (sessions / "cron.jsonl").rename(sessions / f"cron.jsonl.deleted.{STAMP}")
+        await eventually(received.gone)
+        absent = source.counters().verdicts[Verdict.GONE]
+        source._dirty.on_any_event(FileModifiedEvent(str(sessions / "cron.jsonl")))
+        await source.read_now()
+        assert source.counters().verdicts[Verdict.GONE] > absent
+        write(sessions / "cron.jsonl", header("cron"), line(2))  # restored, and put away once more
+        (sessions / "cron.jsonl").rename(sessions / "cron.jsonl.deleted.2026-11-21T00-00-00.000Z")
+        await eventually(lambda: len(received.gone()) == 2)
+    assert received.lines("cron") == [header("cron"), line(1), header("cron"), line(2)]
+
+
 async def test_a_wanted_session_that_was_archived_meanwhile_is_read_and_gone(source, sessions):
     write(sessions / "abc.jsonl.reset.2026-11-19T15-13-31.330Z", header("abc"), line(1))
     write(sessions / f"abc.jsonl.reset.{STAMP}", header("abc"), line(1), line(2))
@@ -445,10 +464,34 @@ async def test_S2_a_missing_index_says_nothing_and_is_read_when_it_is_back(sourc
         (sessions / "sessions.json").rename(sessions / "away")
         looks = source.counters().unreadable_index_looks
         await eventually(lambda: source.counters().unreadable_index_looks > looks + 3)
+        assert source.counters().missing_index_looks == 0
         told = len(received.indexes())
         write_index(sessions, {"agent:main:x": {"sessionId": "new"}})
         await eventually(lambda: len(received.indexes()) > told)
     assert all(received.indexes())
+
+
+async def test_S2_an_index_lost_for_half_a_minute_is_a_problem_and_one_that_never_was_is_none(
+    hasty, sessions, tmp_path
+):
+    fresh = tmp_path / "agents/fresh/sessions"
+    fresh.mkdir(parents=True)
+    write(fresh / "abc.jsonl", header("abc"))
+    async with following(hasty) as received:
+        await eventually(lambda: received.indexes() != [] and received.sessions() == {"abc"})
+        began_s = time.monotonic()
+        (sessions / "sessions.json").unlink()
+        await eventually(lambda: hasty.health().problems != ())
+        assert HASTE * (time.monotonic() - began_s) >= 30.0
+        assert hasty.health().problems == (
+            "sessions.json of agent main cannot be used (missing): going by its last state",
+        )
+        assert hasty.counters().missing_index_looks > 0
+        write_index(sessions, {})
+        await eventually(lambda: hasty.health().problems == ())
+        write_index(fresh, {"agent:fresh:x": {"sessionId": "abc"}})
+        await eventually(lambda: received.indexes("fresh") != [])
+    assert received.gone() == []
 
 
 async def test_S3_an_index_that_is_suddenly_empty_is_told_as_it_is(source, sessions):
@@ -538,6 +581,38 @@ async def test_W8_without_events_the_sweep_finds_everything_and_says_so(source, 
         assert "file events do not arrive" in source.health().problems[0]
 
 
+async def test_W8_a_listing_older_than_what_was_read_meanwhile_is_no_find(tmp_path, sessions, monkeypatch):
+    path = sessions / "abc.jsonl"
+    write(path, header("abc"))
+    hold, held, release = threading.Event(), threading.Event(), threading.Event()
+
+    def list_slowly(*arguments):
+        listing = list_sessions(*arguments)
+        if hold.is_set():
+            held.set()
+            release.wait(DEADLINE_S)
+        return listing
+
+    monkeypatch.setattr(agent_dir, "list_sessions", list_slowly)
+    # By a clock that is ahead, each change is old enough to be a miss.
+    source = FileSource(
+        Layout(tmp_path), fresh_s=3600.0, now=lambda: time.time() + 10, sweep_s=3600, full_sweep_s=3600
+    )
+    async with following(source) as received:
+        await eventually(lambda: received.sessions() == {"abc"})
+        await source.read_now()
+        hold.set()
+        append(path, line(1))
+        await eventually(lambda: received.lines("abc")[-1] == line(1))
+        (sessions / f"old.jsonl.deleted.{STAMP}").touch()
+        await eventually(held.is_set)
+        append(path, line(2))
+        await eventually(lambda: received.lines("abc")[-1] == line(2))
+        release.set()
+        await source.read_now()
+        assert source.counters().sweep_finds == 0
+
+
 async def test_W9_a_flood_of_writes_keeps_the_loop_free(source, sessions):
     path = sessions / "abc.jsonl"
     write(path, header("abc"))
@@ -587,6 +662,7 @@ async def test_T13_a_fifo_and_a_link_that_leads_out_are_passed_over(source, sess
         write(sessions / "abc.jsonl", header("abc"))
         await eventually(lambda: received.sessions() == {"abc"})
         await eventually(lambda: source.counters().refused_reads >= 2)
+        await eventually(lambda: source.health().problems == ())
     assert received.sessions() == {"abc"}
 
 

@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 import threading
@@ -5,6 +6,7 @@ import time
 
 import pytest
 
+from status_watcher.edge import watch as watch_module
 from status_watcher.edge.watch import DirtySet, Watch
 
 DEADLINE_S = 10.0
@@ -95,6 +97,31 @@ def test_W9_a_burst_wakes_once_and_costs_a_path(watch, woken, tmp_path):
     assert watch.dirty.take().paths == {str(tmp_path / "a"), str(tmp_path / "last")}
     assert woken.acquire(blocking=False)
     assert not woken.acquire(blocking=False)
+
+
+def test_W9_a_storm_of_many_files_is_read_from_the_kernel_by_the_batch(woken, tmp_path, monkeypatch):
+    reads_s = []
+    read_events = watch_module._Kernel.read_events
+
+    def timed(kernel):
+        events = read_events(kernel)
+        reads_s.append(time.monotonic())
+        return events
+
+    monkeypatch.setattr(watch_module._Kernel, "read_events", timed)
+    watch = Watch(DirtySet(woken.release))
+    try:
+        watch.follow([str(tmp_path)])
+        heard = Heard(watch)
+        ends_s, number = time.monotonic() + 0.3, 0
+        while time.monotonic() < ends_s:
+            (tmp_path / str(number)).touch()
+            number += 1
+        eventually(lambda: heard.has(tmp_path / str(number - 1)))
+    finally:
+        watch.close()
+    assert heard.paths == {str(tmp_path / str(one)) for one in range(number)}
+    assert all(later_s - earlier_s >= 0.01 for earlier_s, later_s in itertools.pairwise(reads_s))
 
 
 def test_W4_a_handler_that_raises_is_counted_and_lives(tmp_path):

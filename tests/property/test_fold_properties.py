@@ -77,6 +77,7 @@ def played(batches: list[list[bytes]]) -> dict[str, str]:
     return {box_id: box.text for box_id, box in player.seen.final.items()}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STORY)), max_size=6))
 def test_slices_of_any_size_give_the_same_boxes(cuts):
     edges = sorted({0, len(STORY), *cuts})
@@ -84,6 +85,7 @@ def test_slices_of_any_size_give_the_same_boxes(cuts):
     assert played(batches) == played([STORY])
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_T17_line_that_comes_again_changes_nothing(data):
     again = data.draw(st.lists(st.sampled_from(STORY), max_size=20))
@@ -95,6 +97,7 @@ def test_T17_line_that_comes_again_changes_nothing(data):
     assert shown(folded(some)) == shown(folded(STORY))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(STORY)), st.integers(0, len(STORY)))
 def test_T17_file_read_again_from_its_beginning_changes_nothing(first, second):
     player = Player(board(T0 - 1_000), T0 - 1_000)
@@ -114,6 +117,7 @@ def test_T17_lines_in_any_order_are_safe(some):
     assert all(len(text) <= 15_000 for text in texts.values())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_T10_any_bytes_are_an_entry_or_skipped(line):
     parse_line(line)
@@ -168,6 +172,7 @@ def test_T10_any_fields_in_known_shapes_never_stop_the_board(some):
     assert sum(player.board.skipped_lines().values()) == bad
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=50).filter(lambda line: isinstance(parse_line(line), Skipped)), max_size=10),
     st.data(),

@@ -235,6 +235,7 @@ TREE = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TREE, st.integers(1, 25), st.integers(0, 5))
 def test_newest_lines_keep_their_order_and_their_heads_and_all_are_accounted_for(tree, most, dropped):
     kept, cut = newest(tree, most, dropped)
@@ -250,6 +251,7 @@ def test_newest_lines_keep_their_order_and_their_heads_and_all_are_accounted_for
             assert line.parent == -1
 
 
+@settings(deadline=None)
 @given(TREE, st.integers(2, 25))
 def test_making_a_box_shorter_in_two_steps_is_making_it_shorter_in_one(tree, most):
     once, cut_once = newest(tree, most - 1, 0)

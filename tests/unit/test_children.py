@@ -110,6 +110,7 @@ def test_answers_to_children_that_end_together_are_all_waited_for(version):
     f.end(20, "a")
     f.end(20.2, "b")
     f.answer(21, "a", text="First.")
+    assert f.watched.states == ["ACTIVE"]
     f.answer(23, "b", text="Second.")
     assert f.watched.history == ["ACTIVE", "DONE"]
     assert "Second." in f.watched.text
@@ -178,6 +179,16 @@ def test_answer_to_a_failed_child_is_waited_for_from_when_the_failure_is_known()
     f.answer(21, "a", text="It failed.")
     assert f.watched.history == ["ACTIVE", "DONE"]
     assert "It failed." in f.watched.text
+
+
+def test_failed_child_of_which_nobody_speaks_is_waited_for_no_longer_than_that():
+    f = Family()
+    kid = f.kids["a"]
+    f.say(6, "a", kid.ok(6, "k-a"), kid.failed(6))
+    f.watched.until(27.9)
+    assert f.watched.states == ["ACTIVE"]
+    f.watched.until(28.1)
+    assert f.watched.states == ["DONE"]
 
 
 def test_refused_spawn_is_an_ordinary_line_with_an_error():
@@ -253,6 +264,8 @@ def test_child_that_never_reports_keeps_its_parent_open_until_the_limit():
     assert f.watched.history == ["ACTIVE", "TIMEOUT"]
     assert "exec: work a no result" in f.watched.text
     assert f.watched.text.count("[TIMEOUT]") == 3, "first line, the child's, last line"
+    f.watched.store_at(5000, A, updatedAt=ms(5000))
+    assert f.watched.states == ["TIMEOUT"], "the child is part of it, and is not timed out by itself"
     f.end(5001, "a")
     f.watched.until(5020)
     assert f.watched.states == ["DONE"]
@@ -301,6 +314,18 @@ def test_new_turn_has_its_own_box_while_the_older_waits_for_its_child(version):
     assert f.watched.states == ["DONE", "DONE"]
     assert "It reported back." in f.watched.texts[0]
     assert "It reported back." not in f.watched.texts[1]
+
+
+@pytest.mark.parametrize("version", ["2.26", "3.31"])
+def test_announcement_is_answered_in_the_turn_that_started_the_child(version):
+    f = Family(version)
+    f.watched.entries[B] = child_entry("b", label="helper-b")
+    f.watched.at(10, f.t.user(10, "And another"), f.t.assistant(11, spawn("s-b", "helper-b")))
+    f.watched.at(12, f.t.spawned(12, "s-b", B), f.t.final(13, "Second is at work."), f.watched.look())
+    f.end(20, "a")
+    f.answer(21, "a", text="First is back.")
+    assert f.watched.states == ["DONE", "ACTIVE"]
+    assert "First is back." in f.watched.texts[0]
 
 
 def test_announcement_into_a_newer_running_turn_ends_the_child_of_the_older():

@@ -73,11 +73,11 @@ def test_file_born_in_this_run_with_several_turns_shows_the_last():
 
 
 def test_turn_whose_end_only_the_store_dates_into_this_run_is_as_old_as_its_last_line():
-    watched = Watched(started_s=100, entries={KEY: entry(**status("failed", started_s=0, ended_s=101))})
-    t = Transcript()
-    watched.at(105, lines(t.header(0), *turn(t, 0, ended=False), reading=Reading.FIRST))
+    found_dead = status("failed", started_s=0, ended_s=101, abortedLastRun=True)
+    watched, t = Watched(started_s=100, entries={KEY: entry(**found_dead)}), Transcript()
+    watched.at(101, lines(t.header(0), *turn(t, 0, ended=False), reading=Reading.FIRST))
     watched.until(300)
-    assert [state for state in watched.states if state != "ACTIVE"] == watched.states
+    assert watched.boxes == []
 
 
 def test_turn_found_timed_out_gets_a_box_when_it_goes_on():
@@ -179,6 +179,16 @@ def test_box_whose_turn_is_nowhere_is_closed_as_interrupted():
     assert watched.boxes == []
     watched.until(116)
     assert watched.text == "[INTERRUPTED] main\n\n[INTERRUPTED]"
+
+
+def test_box_whose_turn_is_not_found_is_not_given_up_at_the_first_look():
+    watched, t = restarted(record("elsewhere")), Transcript()
+    watched.at(101, lines(t.header(), *turn(t, 0), reading=Reading.FIRST))
+    watched.store_at(102, updatedAt=T0 + 1)
+    watched.until(114)
+    assert watched.boxes == []
+    watched.until(116)
+    assert watched.states == ["INTERRUPTED"]
 
 
 def test_first_turn_box_of_the_last_run_is_that_turns_and_not_the_next_ones():
@@ -521,6 +531,18 @@ def test_reopened_box_keeps_its_post_though_all_places_are_taken():
     watched.at(24, lines(t.assistant(24, call("again")), session_id="s0"))
     assert watched.states == ["ACTIVE", "ACTIVE"]
     assert watched.board.counts().active == 2
+
+
+def test_box_that_ended_while_it_waited_counts_as_open_when_it_is_reopened():
+    watched, transcripts = crowd(2, most_open=1)
+    t = transcripts["s1"]
+    watched.at(10, lines(t.ok(10, "c1"), t.failed(10), session_id="s1"))
+    watched.until(23)
+    assert watched.states == ["ACTIVE", "ERROR"]
+    watched.at(24, lines(t.assistant(24, call("again")), session_id="s1"))
+    assert watched.board.counts().active == 2
+    watched.at(25, lines(t.ok(25, "again"), t.final(25), session_id="s1"))
+    assert watched.board.counts().active == 1
 
 
 def test_stop_marks_every_open_box_and_no_ended_one():

@@ -55,6 +55,7 @@ def test_padding_of_a_channel_message_is_taken_off(text, bare):
             f"System: [2026-11-20] Exec completed (x)\n\n{STAMP}Read HEARTBEAT.md if it exists.",
             Prompt.HEARTBEAT,
         ),
+        ("Current time: Friday.\nRead HEARTBEAT.md if it exists (workspace context).", Prompt.HEARTBEAT),
         ("What is [OpenClaw heartbeat poll]?", Prompt.VISIBLE),
         ("Pre-compaction memory flush. Store durable memories now.", Prompt.MEMORY_FLUSH),
         ("System: [2026-11-20 15:05:00 UTC] Exec completed (briny-river, code 0)", Prompt.WAKE),

@@ -270,6 +270,13 @@ def test_shorter_box_is_made_of_whole_lines():
         assert lines_left[0] == whole.splitlines()[0]
 
 
+def test_box_gives_up_its_last_line_and_then_its_first_before_its_state():
+    made = [*long_turn(15), Transcript(prefix="z").final(20)]
+    assert box(*made, max_chars=45).splitlines() == ["[DONE] main | 20s", "", "[DONE] 20s | 1.6k tokens"]
+    assert box(*made, max_chars=30) == "[DONE] main | 20s"
+    assert box(*made, max_chars=10) == "[DONE]"
+
+
 def test_clipped_argument_ends_its_code_span():
     t = Transcript()
     made = box(t.header(), t.user(0), t.assistant(1, call(command="x" * 500 + " ``` @all")))
