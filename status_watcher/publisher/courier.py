@@ -263,6 +263,8 @@ class Courier:
             case Unavailable():
                 if failure.reason is not Reason.HELD_BACK:
                     post.pace = after_failure(post.pace, started_s, self._jitter())
+            case Gone() if post.post_id is not None and self._settings.repost_deleted and not post.renewed:
+                self._renew(post)
             case Gone():
                 self._quiet(post)
             case Denied():
@@ -274,14 +276,18 @@ class Courier:
                 self._boxes.limit_chars(limit)
             case Rejected() if failure.error_id == EDIT_TIME_OVER and not post.renewed:
                 # The site lets posts be edited for a while only: one new post, which then is the box.
-                post.renewed = True
-                post.post_id, post.nonce, post.may_say, post.ghosts = None, "", None, frozenset()
-                self._counts.add("renewed")
+                self._renew(post)
             case Rejected():
                 post.halted = True
                 self._problem(post, f"refused ({failure.status} {failure.error_id})")
             case _:
                 assert_never(failure)
+
+    def _renew(self, post: Delivery) -> None:
+        """One new post for the box, and only one: what takes posts away may take this one too."""
+        post.renewed = True
+        post.post_id, post.nonce, post.may_say, post.ghosts = None, "", None, frozenset()
+        self._counts.add("renewed")
 
     def _quiet(self, post: Delivery) -> None:
         if post.post_id is None:  # no post of ours was asked about: the channel or user does not exist

@@ -24,5 +24,7 @@ class PublisherSettings:
     """After a channel or a post was denied us, until it is tried again; doubles each time."""
     ghost_s: float = 30.0
     """How long an edit without an answer may still reach the post, over newer ones; then the post is read."""
+    repost_deleted: bool = False
+    """After a person deleted a box's post: make one new post, instead of staying quiet for that turn."""
     keep_settled_s: float = 60.0
     """For which an ended box is kept in memory; after that it is read from the ledger when asked for."""

@@ -1,6 +1,7 @@
 """What the publisher does when a post, a channel or a text is refused."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from publishing import QUICK, never, publishing, until
@@ -54,6 +55,21 @@ async def test_M7_box_whose_post_a_person_deleted_goes_quiet(sandbox, tmp_path):
         assert desk.publisher.open_boxes() == ()
         desk.show("box", "after the restart")
         await never(lambda: desk.asked("PUT") > 1 or desk.asked("POST", "/posts") > 1)
+
+
+async def test_M7_deleted_post_is_made_again_once_where_the_setting_says_so(sandbox, tmp_path):
+    settings = replace(QUICK, repost_deleted=True)
+    async with publishing(sandbox, tmp_path, settings=settings) as desk:
+        desk.show("box", "first")
+        await desk.shows("first")
+        for text in ("second", "third"):
+            (post,) = sandbox.store.posts_in(sandbox.channel.id)
+            sandbox.store.delete_post(post.id, sandbox.person.id)
+            desk.show("box", text)
+            if text == "second":
+                await desk.shows("second")
+        await until(lambda: desk.publisher.snapshot().pending == 0)
+        await never(lambda: desk.asked("POST", "/posts") > 2)
 
 
 async def test_M10_text_that_the_server_finds_too_long_is_shortened_once(tmp_path):

@@ -1,0 +1,290 @@
+"""The commands: what each does with the environment, the daemon and the exit code."""
+
+import os
+import pwd
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import orjson
+
+from status_watcher import __version__
+from status_watcher.config import Config, ConfigErrors, load, load_state_dir, with_absolute_paths
+from status_watcher.core.health import Health
+from status_watcher.edge import background
+from status_watcher.edge.lock import (
+    Holder,
+    LockRecord,
+    Unusable,
+    holder,
+    pid_namespace,
+    prepare_state_dir,
+)
+from status_watcher.exit_codes import ExitCode
+
+_LOG_FILE_NAME = "daemon.log"
+_START_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 15.0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="status-watcher")
+def main() -> None:
+    """Show what OpenClaw agents are doing: one Mattermost post per turn, edited in place."""
+    _open_missing_standard_descriptors()
+
+
+@main.command()
+@click.option("--daemon", is_flag=True, hidden=True, help="As `start` runs it: the log goes to STATE_DIR.")
+def run(*, daemon: bool) -> None:
+    """Run in the foreground (systemd, Docker)."""
+    config = _config(_environment())
+    # Before the imports that a daemon needs: of twenty started at once, nineteen should be gone at once.
+    _end_if_running(config.state_dir)
+    import asyncio  # noqa: PLC0415 - see above
+
+    import structlog  # noqa: PLC0415 - see above
+
+    from status_watcher import app  # noqa: PLC0415 - see above
+    from status_watcher.edge import logs  # noqa: PLC0415 - see above
+
+    os.umask(0o077)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    log_file = config.state_dir / _LOG_FILE_NAME if daemon else None
+    if log_file and (unusable := prepare_state_dir(config.state_dir)):
+        _fail(ExitCode.BAD_CONFIG, unusable.reason)
+    try:
+        code = asyncio.run(app.run(config, log_file=log_file))
+    except Exception:  # noqa: BLE001 - the last border: a bug ends the daemon, and the log says which
+        last_words = logs.configure(config.log_level, [config.mm_token.get_secret_value()], log_file)
+        structlog.get_logger().critical("crashed", exc_info=True)
+        last_words.close()
+        code = ExitCode.FAILED
+    sys.exit(code)
+
+
+@main.command()
+def start() -> None:
+    """Start in the background; returns when it works or has failed."""
+    env = _environment()
+    config = _config(env)
+    os.umask(0o077)
+    _end_if_running(config.state_dir)
+    if unusable := prepare_state_dir(config.state_dir):
+        _fail(ExitCode.BAD_CONFIG, unusable.reason)
+    outcome = background.start(
+        [sys.executable, "-m", "status_watcher", "run", "--daemon"],
+        env,
+        config.state_dir / _LOG_FILE_NAME,
+        lambda pid: _is_ready(config.state_dir, pid),
+        _START_TIMEOUT_S,
+    )
+    token = config.mm_token.get_secret_value()
+    match outcome:
+        case background.Ready(pid):
+            _say(str(pid))
+        case background.Exited(exit_code, said):
+            _complain(*_quotable(said, token))
+            _fail(exit_code, f"did not start (exit code {exit_code})")
+        case background.TooSlow(said):
+            _complain(*_quotable(said, token))
+            _fail(ExitCode.FAILED, f"was not ready within {_START_TIMEOUT_S:.0f} s and has been stopped")
+        case background.CannotSpawn(reason):
+            _fail(ExitCode.FAILED, reason)
+
+
+@main.command()
+def stop() -> None:
+    """Stop the running daemon and wait for its graceful end."""
+    state_dir = _state_dir()
+    found = _found(state_dir)
+    if found is None:
+        _fail(ExitCode.NOT_IN_THAT_STATE, "not running")
+    record = found.record
+    if record is None:
+        _fail(ExitCode.FAILED, "running, but has not said under which PID yet; try again")
+    if record.pid_namespace != pid_namespace():
+        _fail(ExitCode.FAILED, f"running as PID {record.pid} of another container; stop it from there")
+
+    def still_there() -> bool:
+        match holder(state_dir):
+            case Holder(LockRecord() as now):
+                return (now.pid, now.started_at) == (record.pid, record.started_at)
+            case Holder(None):
+                return True
+            case _:
+                return False
+
+    if refused := background.end(record.pid, still_there, _STOP_TIMEOUT_S):
+        _fail(ExitCode.FAILED, refused)
+    _say(f"stopped (PID {record.pid})")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def status(*, as_json: bool) -> None:
+    """Say whether the daemon runs, and how it fares."""
+    found = _found(_state_dir())
+    record = found.record if found else None
+    answer = background.ask_health(record.host, record.port) if record and record.port else None
+    health = answer if answer and record and answer.pid == record.pid else None
+    if as_json:
+        _say(orjson.dumps(_as_document(found, health)).decode())
+    else:
+        _say(*_in_words(found, health))
+    sys.exit(ExitCode.OK if found else ExitCode.NOT_IN_THAT_STATE)
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Print the final boxes and exit.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Of the page; 0 lets the system choose.")
+@click.option("--speed", type=click.FloatRange(0.1, 100), help="How many times faster than recorded.")
+def demo(*, once: bool, port: int | None, speed: float | None) -> None:
+    """Watch a recorded session live, with nothing installed."""
+    from status_watcher.demo import run as demo_run  # noqa: PLC0415 - no other command needs the sandbox
+
+    sys.exit(demo_run.main(once=once, port=port, speed=speed))
+
+
+def _environment() -> dict[str, str]:
+    """The process's environment with a home directory, if there is one, and without relative paths."""
+    env = dict(os.environ)
+    if not env.get("HOME"):
+        try:
+            env["HOME"] = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # an arbitrary uid in a container
+            env.pop("HOME", None)
+    try:
+        cwd = Path.cwd()
+    except OSError:  # deleted under us
+        cwd = Path("/")
+    return with_absolute_paths(env, cwd)
+
+
+def _config(env: dict[str, str]) -> Config:
+    match load(env):
+        case Config() as config:
+            return config
+        case ConfigErrors(lines):
+            _complain(*lines)
+            sys.exit(ExitCode.BAD_CONFIG)
+
+
+def _state_dir() -> Path:
+    match load_state_dir(_environment()):
+        case Path() as state_dir:
+            return state_dir
+        case ConfigErrors(lines):
+            _complain(*lines)
+            sys.exit(ExitCode.BAD_CONFIG)
+
+
+def _found(state_dir: Path) -> Holder | None:
+    found = holder(state_dir)
+    if isinstance(found, Unusable):
+        _fail(ExitCode.FAILED, found.reason)
+    return found
+
+
+def _end_if_running(state_dir: Path) -> None:
+    match holder(state_dir):
+        case Holder(record):
+            _fail(ExitCode.NOT_IN_THAT_STATE, f"already running (PID {record.pid if record else 'unknown'})")
+        case Unusable(reason):
+            _fail(ExitCode.BAD_CONFIG, reason)
+        case None:
+            return
+
+
+def _is_ready(state_dir: Path, pid: int) -> bool:
+    match holder(state_dir):
+        case Holder(LockRecord(ready=True) as record) if record.pid == pid:
+            if record.port == 0:
+                return True
+            health = background.ask_health(record.host, record.port)
+            return health is not None and health.pid == pid
+        case _:
+            return False
+
+
+def _uptime_s(record: LockRecord, health: Health | None) -> float:
+    # Without an answer only the wall clock is left, which may have been set back since.
+    return health.uptime_s if health else round(max(0.0, time.time() - record.started_at), 1)
+
+
+def _as_document(found: Holder | None, health: Health | None) -> dict[str, Any]:
+    record = found.record if found else None
+    return {
+        "running": found is not None,
+        "pid": record.pid if record else None,
+        "uptime_s": _uptime_s(record, health) if record else None,
+        "sessions": health.sessions if health else None,
+        "circuit": health.circuit if health else None,
+    }
+
+
+def _in_words(found: Holder | None, health: Health | None) -> tuple[str, ...]:
+    if found is None:
+        return ("not running",)
+    record = found.record
+    if record is None or not record.ready:
+        return (f"starting (PID {record.pid})" if record else "starting",)
+    first = f"running (PID {record.pid}), up {_duration(_uptime_s(record, health))}"
+    if record.port == 0:
+        return (first,)
+    if health is None:
+        return (first, f"/health on {record.host} port {record.port} does not answer")
+    sessions, circuit = health.sessions, health.circuit
+    second = (
+        f"{health.status}: {sessions.active} boxes open, {sessions.waiting} waiting, "
+        f"{sessions.tracked} sessions followed, circuit {circuit.state.replace('_', '-')}"
+    )
+    return (first, second, *health.problems)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
+
+
+def _say(*lines: str) -> None:
+    """Print; who closed our output does not want to know, and what was done stays done."""
+    try:
+        for line in lines:
+            click.echo(line)
+    except OSError:
+        # The interpreter flushes once more at its end, and would make a failure of that.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        try:
+            click.echo(f"status-watcher: {line}", err=True)
+        except OSError:
+            return
+
+
+def _quotable(said: tuple[str, ...], token: str) -> list[str]:
+    """What the daemon said last, without our own prefix; the interpreter redacts no traceback."""
+    return [line.replace(token, "[redacted]").removeprefix("status-watcher: ") for line in said]
+
+
+def _fail(code: int, line: str) -> NoReturn:
+    _complain(line)
+    sys.exit(code)
+
+
+def _open_missing_standard_descriptors() -> None:
+    # Otherwise the next file or socket becomes number 2, and log lines are written into it.
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one

@@ -1,0 +1,298 @@
+"""Which settings the environment asks for, or everything that is wrong with them.
+
+Every error is one line "VARIABLE: rule" and never holds a value: what was meant as a number may be somebody's
+token. An empty variable counts as not set, because that is how people switch off lines of an env file;
+`POST_TYPE` alone has a meaning when empty.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from status_watcher.model import ChannelId
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+_MATTERMOST_MAX_POST_CHARS = 16_383
+_SETTINGS_FILE_MAX_BYTES = 1 << 20
+
+_ALIASES = {
+    "mm_token": ("MM_TOKEN", "MM_TOKEN_FILE", "MATTERMOST_BOT_TOKEN", "MM_BOT_TOKEN"),
+    "mm_url": ("MM_URL", "MATTERMOST_URL", "MM_BASE_URL"),
+}
+
+PATH_VARIABLES = (
+    "MM_TOKEN_FILE",
+    "TRANSCRIPT_DIR",
+    "SESSIONS_JSON",
+    "OPENCLAW_STATE_DIR",
+    "CLAWDBOT_STATE_DIR",
+    "OPENCLAW_HOME",
+    "PID_FILE",
+    "STATE_DIR",
+    "TOOL_LABELS_FILE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigErrors:
+    """Everything that is wrong, one "VARIABLE: rule" each, in the order of the documentation."""
+
+    lines: tuple[str, ...]
+
+
+def _whole_number(value: object) -> object:
+    # pydantic's lax mode would take "1_000", "6e1" and "60.0"; an env file should say what it means.
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError
+    return value
+
+
+def _log_level(value: object) -> object:
+    name = value.lower() if isinstance(value, str) else value
+    return "warning" if name == "warn" else name
+
+
+def _token(value: SecretStr) -> SecretStr:
+    # Printable ASCII only: the token becomes a header, where a line break would start the next one. Redaction
+    # replaces it wherever it stands in a log line, which a token of a few letters would shred.
+    if not re.fullmatch(r"[\x21-\x7e]{8,512}", value.get_secret_value()):
+        raise ValueError
+    return value
+
+
+def _base_url(value: str) -> str:
+    # urlsplit drops line breaks and tabs silently, so they are looked for first.
+    if re.search(r"[\x00-\x20\x7f\\?#]", value):
+        raise ValueError
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError
+    if parts.port == 0:  # reading it raises ValueError for what is not a port at all
+        raise ValueError
+    path = parts.path.rstrip("/").removesuffix("/api/v4").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _health_host(value: str) -> str:
+    host = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", host):
+        raise ValueError
+    return host
+
+
+Count = Annotated[int, BeforeValidator(_whole_number)]
+
+
+def _number(default: int, least: int, most: int, unit: str) -> Any:
+    rule = f"must be a whole number of {unit} from {least} to {most}, digits only"
+    return Field(default=default, ge=least, le=most, description=rule)
+
+
+class Config(BaseModel):
+    """Validated settings: a field is named for its variable, its description is the rule an error states."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
+
+    mm_token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+        description="must be a bot token: 8 to 512 printable ASCII characters without spaces"
+    )
+    mm_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        description="must be an http(s) URL with a host, without user, password, query or fragment"
+    )
+    """Without a trailing slash and without `/api/v4`; the path of a sub-path installation is kept."""
+    transcript_dir: Path | None = Field(default=None, description="must be a path")
+    sessions_json: Path | None = Field(default=None, description="must be a path")
+    openclaw_state_dir: Path | None = Field(default=None, description="must be a path")
+    """None only when `transcript_dir` or `sessions_json` is set and there is no home directory."""
+    throttle_ms: Count = _number(500, 50, 60_000, "milliseconds")
+    idle_timeout_s: Count = _number(60, 1, 86_400, "seconds")
+    max_session_duration_s: Count = _number(1800, 0, 2_592_000, "seconds")
+    """0 = never."""
+    max_status_lines: Count = _number(15, 1, 200, "lines")
+    max_active_sessions: Count = _number(20, 1, 10_000, "boxes")
+    max_message_chars: Count = _number(15_000, 500, _MATTERMOST_MAX_POST_CHARS, "characters")
+    health_port: Count = Field(
+        default=9090,
+        ge=0,
+        le=65_535,
+        description="must be a port from 1 to 65535, or 0 for none, digits only",
+    )
+    health_host: Annotated[str, AfterValidator(_health_host)] = Field(
+        default="127.0.0.1", description="must be an IP address or a host name"
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_log_level)] = Field(
+        default="info", description="must be one of debug, info, warning, error, critical"
+    )
+    pid_file: Path = Field(default=Path("/tmp/status-watcher.pid"), description="must be a path")  # noqa: S108 - opened without following links, and only if it is ours
+    state_dir: Path = Field(
+        description="must be a directory (none of STATE_DIRECTORY, XDG_STATE_HOME and HOME tells a default)"
+    )
+    circuit_breaker_threshold: Count = _number(5, 1, 1000, "failures")
+    circuit_breaker_cooldown_s: Count = _number(30, 1, 3600, "seconds")
+    tool_labels_file: Path | None = Field(
+        default=None, description="must be a readable file with one JSON object, at most 1 MiB"
+    )
+    # Mattermost 9.9 takes `custom_` from anybody and refuses `system_`; its column holds 26 characters.
+    post_type: str = Field(
+        default="custom_status_watcher",
+        pattern=r"^(custom_[!-~]{1,19})?$",
+        description="must be empty, or start with custom_ and have at most 26 printable characters",
+    )
+    on_deleted_post: Literal["quiet", "repost"] = Field(
+        default="quiet", description="must be quiet or repost"
+    )
+    default_channel: Annotated[ChannelId, Field(pattern=r"^[a-z0-9]{26}$")] | None = Field(
+        default=None, description="must be a channel id: 26 characters of a-z and 0-9"
+    )
+
+
+def read_settings_file(path: Path) -> bytes | None:
+    """The content of a file that a variable names, or None when it is unreadable or far too large."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_SETTINGS_FILE_MAX_BYTES + 1)
+    except OSError:
+        return None
+    return content if len(content) <= _SETTINGS_FILE_MAX_BYTES else None
+
+
+def load(
+    env: Mapping[str, str],
+    *,
+    read_file: Callable[[Path], bytes | None] = read_settings_file,
+    is_dir: Callable[[Path], bool] = os.path.isdir,
+) -> Config | ConfigErrors:
+    """The settings that `env` asks for, or all errors at once.
+
+    Looks at nothing but its arguments: files are read through `read_file` (None = unreadable), and `is_dir`
+    tells whether OpenClaw's directory or only its predecessor's exists.
+    """
+    values: dict[str, object] = {}
+    named: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for field in Config.model_fields:
+        for variable in _ALIASES.get(field, (field.upper(),)):
+            if text := _get(env, variable):
+                named[field] = variable
+                values[field] = text
+                break
+    if named.get("mm_token") == "MM_TOKEN_FILE":
+        values["mm_token"] = _token_in(read_file(_path(env, "MM_TOKEN_FILE")))
+    if "POST_TYPE" in env and not _get(env, "POST_TYPE"):
+        values["post_type"] = ""
+    for field, variable in named.items():
+        if variable in PATH_VARIABLES and field != "mm_token":
+            values[field] = _path(env, variable)
+    values |= {"state_dir": state} if (state := _state_dir(env)) else {}
+    if openclaw := _openclaw_state_dir(env, is_dir):
+        values["openclaw_state_dir"] = openclaw
+    elif "transcript_dir" not in values and "sessions_json" not in values:
+        problems["openclaw_state_dir"] = "OPENCLAW_STATE_DIR: must be set where there is no home directory"
+    if "tool_labels_file" in values and not _is_json_object(read_file(_path(env, "TOOL_LABELS_FILE"))):
+        problems["tool_labels_file"] = _line("tool_labels_file", named)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            field = str(detail["loc"][0])
+            problems[field] = _line(field, named)
+    if problems:
+        return ConfigErrors(tuple(problems[field] for field in Config.model_fields if field in problems))
+    return config
+
+
+def load_state_dir(env: Mapping[str, str]) -> Path | ConfigErrors:
+    """The state directory alone, which is all that `status` and `stop` need to find the daemon."""
+    return _state_dir(env) or ConfigErrors((_line("state_dir", {}),))
+
+
+def with_absolute_paths(env: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """`env` with relative paths made absolute, for a process with another working directory."""
+    absolute = dict(env)
+    for variable in PATH_VARIABLES:
+        text = _get(env, variable)
+        if text and not text.startswith(("/", "~")):
+            absolute[variable] = str(cwd / text)
+    return absolute
+
+
+def _get(env: Mapping[str, str], variable: str) -> str:
+    return env.get(variable, "").strip()
+
+
+def _path(env: Mapping[str, str], variable: str) -> Path:
+    """The path in a variable; `~` is spelled out, which no shell does in systemd's and Docker's env files."""
+    text = _get(env, variable)
+    home = _get(env, "HOME")
+    if home and (text == "~" or text.startswith("~/")):
+        return Path(home + text[1:])
+    return Path(text)
+
+
+def _line(field: str, named: Mapping[str, str]) -> str:
+    variable = named.get(field, field.upper())
+    rule = Config.model_fields[field].description
+    if field == "mm_token" and variable == "MM_TOKEN_FILE":
+        rule = "must be a readable file with a bot token: 8 to 512 printable ASCII characters without spaces"
+    elif field in _ALIASES and field not in named:
+        rule = f"is required and {rule}"
+    return f"{variable}: {rule}"
+
+
+def _token_in(content: bytes | None) -> str:
+    # What is not ASCII becomes a character that the token's rule refuses.
+    return (content or b"").decode("ascii", "replace").strip()
+
+
+def _is_json_object(content: bytes | None) -> bool:
+    try:
+        return isinstance(orjson.loads(content or b""), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _state_dir(env: Mapping[str, str]) -> Path | None:
+    if _get(env, "STATE_DIR"):
+        return _path(env, "STATE_DIR")
+    # systemd.exec(5): several directories are separated by colons.
+    if first := _get(env, "STATE_DIRECTORY").split(":", maxsplit=1)[0]:
+        return Path(first)
+    # XDG Base Directory Specification: a relative path is invalid and to be ignored.
+    if (xdg := _get(env, "XDG_STATE_HOME")).startswith("/"):
+        return Path(xdg, "status-watcher")
+    if home := _get(env, "HOME"):
+        return Path(home, ".local", "state", "status-watcher")
+    return None
+
+
+def _openclaw_state_dir(env: Mapping[str, str], is_dir: Callable[[Path], bool]) -> Path | None:
+    """OpenClaw's own order (2026.2 to 2026.7): new and old variable, `~/.openclaw`, the old `~/.clawdbot`."""
+    for variable in ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR"):
+        if _get(env, variable):
+            return _path(env, variable)
+    if _get(env, "OPENCLAW_HOME"):
+        home = _path(env, "OPENCLAW_HOME")
+    elif _get(env, "HOME"):
+        home = _path(env, "HOME")
+    else:
+        return None
+    current, former = home / ".openclaw", home / ".clawdbot"
+    return former if is_dir(former) and not is_dir(current) else current

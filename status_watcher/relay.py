@@ -1,0 +1,127 @@
+"""Carries news to the board and the board's changes to the publisher, on one event loop."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from status_watcher.core.board import Board, Changes
+from status_watcher.model import Box, BoxId
+from status_watcher.source import News
+
+log = structlog.get_logger()
+
+
+class Outlet(Protocol):
+    """Where changes to boxes go; the publisher."""
+
+    def touch(self, box_id: BoxId, *, urgent: bool = False) -> None: ...
+    def withdraw(self, box_id: BoxId) -> None: ...
+    def rename(self, old: BoxId, new: BoxId) -> None: ...
+
+
+class BoardClock:
+    """Board time: milliseconds since the epoch as they were at the start, carried on by the monotonic clock.
+
+    Deadlines, ages and ticks go by it alone, so a wall clock that is set, or that went on while the machine
+    slept, moves none of them: no age jumps or is negative, and nothing falls due at once.
+    """
+
+    def __init__(
+        self, wall_s: Callable[[], float] = time.time, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic_s = monotonic_s
+        self._offset_s = wall_s() - monotonic_s()
+
+    def now_ms(self) -> int:
+        return round((self._monotonic_s() + self._offset_s) * 1000)
+
+
+class Shelf:
+    """The board's boxes as the publisher asks for them.
+
+    A box that cannot be rendered stays as it is in its channel; no other box suffers.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self.broken_boxes = 0
+
+    def render(self, box_id: BoxId) -> Box | None:
+        try:
+            return self._board.render(box_id)
+        except Exception as error:  # noqa: BLE001 - the border of one box: others go on, the counter shows it
+            self.broken_boxes += 1
+            if self.broken_boxes == 1:
+                log.error("box_not_rendered", error=type(error).__name__)  # noqa: TRY400 - see Relay.take
+            return None
+
+    def limit_chars(self, max_chars: int) -> None:
+        self._board.limit_chars(max_chars)
+
+
+class Relay:
+    """`take` is the sink of a source; made on the running loop."""
+
+    def __init__(self, board: Board, outlet: Outlet, clock: BoardClock) -> None:
+        self._board = board
+        self._outlet = outlet
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._soon = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.broken_news = 0
+        self.broken_turns = 0
+        """Times that the board could not conclude: what was touched is looked at again with its next news."""
+
+    def take(self, news: News) -> None:
+        """Take one piece of news; several of one loop turn are concluded from together."""
+        try:
+            self._board.take(news, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001 - the border of one session: others go on, the counter shows it
+            self.broken_news += 1
+            if self.broken_news == 1:
+                # Without the traceback: its message may quote the agent.
+                log.error(  # noqa: TRY400 - see above
+                    "news_not_understood", kind=type(news).__name__, error=type(error).__name__
+                )
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self.advance)
+
+    def advance(self) -> None:
+        """Let the board conclude, pass on what changed, and come back when it wants to look again."""
+        self._soon = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            self._board.advance(self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001 - the border of one loop turn, as in `take`
+            self.broken_turns += 1
+            if self.broken_turns == 1:
+                log.error("board_not_advanced", error=type(error).__name__)  # noqa: TRY400 - see `take`
+        self._pass_on(self._board.take_changes())
+        wake_ms = self._board.next_wake_ms()
+        if wake_ms is not None:
+            delay_s = max(0.0, (wake_ms - self._clock.now_ms()) / 1000)
+            self._timer = self._loop.call_later(delay_s, self.advance)
+
+    def stop(self) -> None:
+        """Every open box says that we stop; no timer fires afterwards."""
+        self.advance()
+        self._board.stop(self._clock.now_ms())
+        self._pass_on(self._board.take_changes())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass_on(self, changes: Changes) -> None:
+        for old, new in changes.renamed:
+            self._outlet.rename(old, new)
+        for box_id in changes.withdrawn:
+            self._outlet.withdraw(box_id)
+        for box_id, ended in changes.touched:
+            self._outlet.touch(box_id, urgent=ended)
