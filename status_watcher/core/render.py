@@ -244,7 +244,10 @@ def _item_text(item: Item, moment: _Moment, pen: Pen) -> str:
 def _outcome(call: Call, moment: _Moment) -> str:
     match call.result:
         case None:
-            return f"running {span(moment.now_ms - call.at_ms)}" if moment.over is None else "no result"
+            if moment.over is not None:
+                return "no result"
+            runs_ms = moment.now_ms - call.at_ms
+            return f"running {span(runs_ms)}" if runs_ms >= 1000 else "running"
         case Result.STILL_RUNNING:
             return "still running"
         case Result.APPROVAL_PENDING:

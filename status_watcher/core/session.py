@@ -97,6 +97,8 @@ class Session:
 
     def fold(self, entry: Entry, arrived_ms: int | None) -> None:
         """Fold one entry."""
+        if isinstance(entry, Other):
+            return
         if isinstance(entry, Header):
             if entry.forked and not self.turns:
                 self._copied_until_ms = entry.at_ms
@@ -106,7 +108,7 @@ class Session:
             if entry_id in self._seen:
                 return
             self._seen.add(entry_id)
-        if isinstance(entry, Other) or entry.at_ms < self._copied_until_ms:
+        if entry.at_ms < self._copied_until_ms:
             return
         match entry:
             case AssistantLine():
@@ -231,7 +233,11 @@ class Session:
         run = turn.run if turn is not None else None
         if run is not None and run.ending is Ending.ABORTED and line.stop is Stop.ABORTED:
             return None  # the aborted run's own last line, after the gateway's mark of it
-        if turn is None or run is None or not (run.ending in {None, Ending.ERROR} or run.assumed):
+        if (
+            turn is None
+            or run is None
+            or not (run.ending is None or run.ending is Ending.ERROR or run.assumed)
+        ):
             turn = self._unprompted(line)
             run = turn.run
         if turn.nature is Nature.COMMAND:

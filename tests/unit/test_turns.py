@@ -34,7 +34,7 @@ def begun(version="7.1", **more) -> tuple[Watched, Transcript]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_box_appears_with_the_first_tool_call(version):
     watched, _ = begun(version)
-    assert watched.text == "[ACTIVE] main | 1s\nLet me see.\nexec: make test running 0s"
+    assert watched.text == "[ACTIVE] main | 1s\nLet me see.\nexec: make test running"
 
 
 def test_final_line_is_shown_as_ended_at_once():
@@ -489,7 +489,7 @@ def test_late_result_closes_only_its_own_call():
     watched, t = begun()
     watched.at(2, t.assistant(2, call("c2", command="other")), t.ok(2, "c1"))
     watched.at(4, t.result(4, "unknown", status="completed", exitCode=1))
-    assert watched.text.splitlines()[2:] == ["exec: make test [OK]", "exec: other running 0s"]
+    assert watched.text.splitlines()[2:] == ["exec: make test [OK]", "exec: other running"]
 
 
 def test_compaction_is_a_line():
