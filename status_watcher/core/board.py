@@ -209,7 +209,8 @@ class Board:
         verdict = view.verdict
         noise = is_noise(view, heartbeats=self._forest.is_for_heartbeats(ref))
         shown = self._claim(ref, turn, now_ms)
-        if shown is not None and shown.began_untold and noise:
+        # Made because the turn took its time, before anybody could know: an empty box says nothing to anyone.
+        if shown is not None and noise and (shown.began_untold or verdict.ended_ms is not None):
             self._withdraw(shown.box_id)
             return verdict.recheck_ms
         if shown is None:

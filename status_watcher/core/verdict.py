@@ -58,7 +58,8 @@ def judge(
     recheck = [kid.recheck_ms for kid in open_kids if kid.recheck_ms is not None]
     # The gateway's own end is that of all that it ran.
     if run.ending is not None and (not open_kids or run.ending is Ending.INTERRUPTED):
-        ready_ms, known_ms = 0, seen_ms
+        # The store may end a run long after its last line.
+        ready_ms, known_ms = 0, max(seen_ms, run.ending_ms)
         if run.ending is Ending.ERROR:
             ready_ms, known_ms = error_settled_ms, max(seen_ms, error_settled_ms)
         elif run.ending is Ending.DONE:
@@ -76,7 +77,7 @@ def judge(
         age_ms = turn.start_ms - turn.ahead_ms + rules.max_duration_ms
         timeout_ms = max(age_ms, seen_ms + rules.idle_timeout_ms)
         if now_ms >= timeout_ms:
-            return Verdict(State.TIMEOUT, max(seen_ms, run.last_ms), None, timeout_ms)
+            return Verdict(State.TIMEOUT, timeout_ms, None, timeout_ms)
         recheck.append(timeout_ms)
     return Verdict(State.ACTIVE, None, min(recheck, default=None))
 

@@ -5,7 +5,6 @@ as OpenClaw would post them; the box between the two is the daemon's own work.
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
@@ -43,27 +42,37 @@ class Part:
     key: str
     channel: str
     title: str
+    after_s: float
+    """So that something new happens all the time, and the sub-agents when everybody looks."""
 
 
 PARTS = (
-    Part("subagents-two", "agent:main:spawn", "two-helpers", "Two helpers"),
-    Part("compact-command", "agent:main:compact", "long-haul", "Long haul"),
-    Part("tools", "agent:main:tools", "file-chores", "File chores"),
+    Part("subagents-two", "agent:main:spawn", "two-helpers", "Two helpers", 12.0),
+    Part("compact-command", "agent:main:compact", "long-haul", "Long haul", 0.0),
+    Part("tools", "agent:main:tools", "file-chores", "File chores", 4.0),
 )
 
 
 def main(*, once: bool, port: int | None, speed: float | None) -> int:
-    """Play and serve until Ctrl+C, or with `once` until all boxes have ended, which are then printed."""
-    with contextlib.suppress(KeyboardInterrupt):
-        return asyncio.run(_demo(once=once, port=port, speed=speed or 1.0))
-    return 0
+    """Play and serve until Ctrl+C or SIGTERM, or with `once` until all boxes have ended; then print them."""
+    return asyncio.run(_demo(once=once, port=port, speed=speed or 1.0))
 
 
 async def _demo(*, once: bool, port: int | None, speed: float) -> int:
     with tempfile.TemporaryDirectory(prefix="status-watcher-demo-") as scratch:
         sandbox = await _open_sandbox(port)
+        showing = asyncio.create_task(_show(sandbox, Path(scratch), once=once, speed=speed))
+
+        def end() -> None:
+            if not showing.cancelling():  # a second signal must not cut short the daemon's own end
+                showing.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, end)
         try:
-            return await _show(sandbox, Path(scratch), once=once, speed=speed)
+            return await showing
+        except asyncio.CancelledError:  # ours: the daemon has been stopped and the page may go
+            return 0
         finally:
             await sandbox.stop()
 
@@ -98,10 +107,7 @@ async def _show(sandbox: Sandbox, scratch: Path, *, once: bool, speed: float) ->
                 people = _People(sandbox, channel, agent.id)
                 cast = Cast(routes={part.key: Route(channel.id)})
                 options = PlayOptions(speed=speed)
-                playing = play(
-                    load_demo(part.capture), openclaw, options, cast=cast, stores=stores, on_step=people.see
-                )
-                tasks.create_task(playing, name=part.capture)
+                tasks.create_task(_play(part, openclaw, options, cast, stores, people), name=part.capture)
         settled = await _settled(sandbox, daemon)
         if not once:
             click.echo("That was all; the page stays until Ctrl+C.")
@@ -129,7 +135,13 @@ async def _start_daemon(sandbox: Sandbox, scratch: Path, openclaw: Path) -> asyn
         "NO_PROXY": "127.0.0.1",
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "status_watcher", "run", env=env, stdin=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "status_watcher",
+        "run",
+        env=env,
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl+C is for us, who stop the daemon before its server
     )
 
 
@@ -137,6 +149,13 @@ async def _stop_daemon(daemon: asyncio.subprocess.Process) -> None:
     if daemon.returncode is None:
         daemon.send_signal(signal.SIGTERM)
     await daemon.wait()
+
+
+async def _play(
+    part: Part, openclaw: Path, options: PlayOptions, cast: Cast, stores: Stores, people: "_People"
+) -> None:
+    await asyncio.sleep(part.after_s / options.speed)
+    await play(load_demo(part.capture), openclaw, options, cast=cast, stores=stores, on_step=people.see)
 
 
 class _People:

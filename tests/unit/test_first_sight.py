@@ -289,10 +289,21 @@ def test_silent_reply_after_tools_is_work_without_words():
     assert "NO_REPLY" not in watched.text
 
 
-def test_box_that_turns_out_silent_stays_because_only_one_case_deletes():
+def test_box_that_turns_out_silent_and_empty_is_taken_back():
     watched, t = Watched(), Transcript()
     watched.at(0, t.header(), t.user(0))
+    watched.until(8)
+    assert watched.states == ["ACTIVE"]
     watched.at(9, t.final(9, "NO_REPLY"))
+    watched.until(100)
+    assert watched.boxes == []
+    assert len(watched.player.seen.withdrawn) == 1
+
+
+def test_box_with_work_in_it_stays_though_the_answer_is_silent():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0), t.assistant(1, call("w")))
+    watched.at(3, t.ok(3, "w"), t.final(9, "NO_REPLY"))
     watched.until(100)
     assert watched.states == ["DONE"]
     assert watched.player.seen.withdrawn == []
