@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: test check lint format-check types format demo bench clean help
+.PHONY: test check lint format-check types format demo bench kill-loop soak fuzz long clean help
 
 help:
 	@echo "make test | check | demo [ARGS=--once] | bench | lint | types | format | clean"
+	@echo "make kill-loop | soak | fuzz | long   (minutes each; not part of test)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,6 +23,19 @@ $(READY): pyproject.toml
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+kill-loop: $(READY)
+	$(BIN)/python -m pytest -m long -s tests/system/test_kill_loop.py $(ARGS)
+
+soak: $(READY)
+	$(BIN)/python -m pytest -m long -s tests/system/test_soak.py $(ARGS)
+
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3,<4' || echo "no atheris for this Python" >&2
+	$(BIN)/python -m pytest -m long -s tests/fuzz $(ARGS)
+
+long: $(READY)
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
