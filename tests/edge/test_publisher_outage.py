@@ -55,7 +55,7 @@ async def test_M4_outage_costs_one_probe_a_cooldown_and_on_return_one_edit_a_box
     sandbox.faults.remove(outage)
     await until(lambda: sorted(desk.texts()) == sorted(f"after {number}" for number in range(30)))
     assert len(sandbox.store.edits) == 30
-    # The probe is the edit of whichever box was due when the circuit half-opened; then the ended ones go first.
+    # The probe is the edit of whichever box was due when the circuit half-opened; the ended ones come next.
     assert {edit.message for edit in sandbox.store.edits[:6]} >= {
         f"after {number}" for number in range(25, 30)
     }
