@@ -207,6 +207,7 @@ class Daemon:
         counters |= {f"skipped_{reason}": count for reason, count in skipped.items()}
         counters["news_not_understood"] = self._relay.broken_news
         counters["board_not_advanced"] = self._relay.broken_turns
+        counters["sessions_not_concluded"] = self._board.broken_looks
         counters["boxes_not_rendered"] = self._shelf.broken_boxes
         counters["loop_lag_ms"] = self._pulse.lag_ms
         counters["worst_loop_lag_ms"] = self._pulse.worst_lag_ms

@@ -3,13 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from status_watcher.core.board import Board, Changes
+from status_watcher.core.skew import Skew
 from status_watcher.model import Box, BoxId
 from status_watcher.source import News
+
+_JUMP_MS: Final = 2_000
 
 log = structlog.get_logger()
 
@@ -26,17 +29,31 @@ class BoardClock:
     """Board time: milliseconds since the epoch as they were at the start, carried on by the monotonic clock.
 
     Deadlines, ages and ticks go by it alone, so a wall clock that is set, or that went on while the machine
-    slept, moves none of them: no age jumps or is negative, and nothing falls due at once.
+    slept, moves none of them: no age jumps or is negative, and nothing falls due at once. But lines and the
+    store are stamped by the wall clock. `skew` says how far that has come apart from board time, and what is
+    stamped is told in board time when it arrives: a turn that begins after a jump is as old as it is, and one
+    that began before it ages on, without the jump and without the time that the machine slept.
     """
 
     def __init__(
         self, wall_s: Callable[[], float] = time.time, monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
+        self._wall_s = wall_s
         self._monotonic_s = monotonic_s
         self._offset_s = wall_s() - monotonic_s()
+        self._skew = Skew()
 
     def now_ms(self) -> int:
         return round((self._monotonic_s() + self._offset_s) * 1000)
+
+    def skew(self) -> Skew:
+        """How the wall clock stands to board time; less than 2 s is no jump."""
+        now_ms = self.now_ms()
+        ahead_ms = round(self._wall_s() * 1000) - now_ms
+        if abs(ahead_ms - self._skew.ahead_ms) > _JUMP_MS:
+            self._skew = Skew(ahead_ms if abs(ahead_ms) > _JUMP_MS else 0, now_ms)
+            log.warning("clock_jumped", wall_ahead_s=round(self._skew.ahead_ms / 1000, 1))
+        return self._skew
 
 
 class Shelf:
@@ -79,7 +96,7 @@ class Relay:
     def take(self, news: News) -> None:
         """Take one piece of news; several of one loop turn are concluded from together."""
         try:
-            self._board.take(news, self._clock.now_ms())
+            self._board.take(news, self._clock.now_ms(), self._clock.skew())
         except Exception as error:  # noqa: BLE001 - the border of one session: others go on, the counter shows it
             self.broken_news += 1
             if self.broken_news == 1:

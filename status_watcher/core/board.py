@@ -18,6 +18,7 @@ from status_watcher.core.post import BoxRecord
 from status_watcher.core.render import Limits, bare_box, render
 from status_watcher.core.session import Session
 from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of, parts_of
+from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.tree import TurnView, Views
 from status_watcher.core.turn import Turn
 from status_watcher.core.untold import judge_untold
@@ -81,6 +82,7 @@ class Board:
         self._outbox = Outbox()
         self._most_boxes = MOST_BOXES
         self._stopping = False
+        self.broken_looks = 0  # times that nothing could be concluded of a session
 
     # What goes in
 
@@ -92,9 +94,9 @@ class Board:
             self._wakes.ask(ref, until_ms)
         return list(self._lost.turns)
 
-    def take(self, news: News, now_ms: int) -> None:
-        """Take one piece of news; `advance` draws the conclusions."""
-        self._dirty |= self._forest.take(news, now_ms, known_turns=self._lost.turns)
+    def take(self, news: News, now_ms: int, skew: Skew = NONE) -> None:
+        """Take one piece of news, stamped by a clock so far off; `advance` draws the conclusions."""
+        self._dirty |= self._forest.take(news, now_ms, known_turns=self._lost.turns, skew=skew)
 
     def advance(self, now_ms: int) -> None:
         """Look again at whatever news or time has touched."""
@@ -107,7 +109,10 @@ class Board:
             self._wakes.ask(ref, self._forest.close_by_store(ref, now_ms))
         for ref in sorted(looked_at, key=lambda r: (self._forest.first_seen_ms(r), r)):
             if not self._forest.is_being_read(ref):
-                self._look_at(ref, now_ms)
+                try:
+                    self._look_at(ref, now_ms)
+                except Exception:  # noqa: BLE001 - the border of one session: others go on, the counter shows it
+                    self.broken_looks += 1
         for box_id in self._places.let_in():
             self._outbox.touch(box_id)
         self._forget_old_boxes()

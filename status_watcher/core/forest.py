@@ -1,7 +1,7 @@
 """Every session that is followed, how they hang together, and what the store says of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
@@ -9,6 +9,7 @@ from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.labels import Labels
 from status_watcher.core.routing import Kind, agent_of, parse_key
 from status_watcher.core.session import Session
+from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.turn import Ending, Last, Run
 from status_watcher.core.verdict import Rules, store_ending
 from status_watcher.model import AgentId, EntryId, SessionId, SessionKey
@@ -27,6 +28,8 @@ _FAILURES = frozenset({StoreStatus.FAILED, StoreStatus.TIMEOUT})
 @dataclass(slots=True)
 class _AgentIndex:
     entries: Mapping[SessionKey, StoreEntry] = field(default_factory=dict)
+    told: Mapping[SessionKey, StoreEntry] = field(default_factory=dict)
+    """The entries as they were handed over, by the clock of whoever wrote them."""
     present: set[SessionRef] = field(default_factory=set)
     absent_since: dict[SessionRef, int] = field(default_factory=dict)
     """Sessions that the last look lacked but not yet for long, with the time of the first look that did."""
@@ -58,15 +61,20 @@ class Forest:
     # News
 
     def take(
-        self, news: News, now_ms: int, *, known_turns: Mapping[SessionRef, frozenset[EntryId]]
+        self,
+        news: News,
+        now_ms: int,
+        *,
+        known_turns: Mapping[SessionRef, frozenset[EntryId]],
+        skew: Skew = NONE,
     ) -> set[SessionRef]:
         """Fold news in; returns the sessions to be looked at. `known_turns` had a box in an earlier run."""
         match news:
             case Lines():
                 ref = (news.agent, news.session_id)
-                return self._take_lines(ref, news, now_ms, known_turns.get(ref, frozenset()))
+                return self._take_lines(ref, news, now_ms, known_turns.get(ref, frozenset()), skew)
             case IndexSeen():
-                return self._take_index(news, now_ms)
+                return self._take_index(news, now_ms, skew)
             case TranscriptGone():
                 ref = (news.agent, news.session_id)
                 session = self._sessions.get(ref)
@@ -77,7 +85,7 @@ class Forest:
                 assert_never(news)
 
     def _take_lines(
-        self, ref: SessionRef, news: Lines, now_ms: int, known_turns: frozenset[EntryId]
+        self, ref: SessionRef, news: Lines, now_ms: int, known_turns: frozenset[EntryId], skew: Skew
     ) -> set[SessionRef]:
         session = self._sessions.get(ref)
         if session is None:
@@ -94,7 +102,7 @@ class Forest:
         live = news.reading is Reading.MORE and ref not in self._batches
         children = len(session.children)
         for line in news.lines:
-            session.fold_line(line, now_ms if live else None)
+            session.fold_line(line, now_ms if live else None, skew)
         if len(session.children) != children:
             for key in session.children:
                 self._spawners.setdefault(key, ref)
@@ -114,11 +122,19 @@ class Forest:
                 run.seen_ms = min(run.seen_ms, now_ms)
         return {ref}
 
-    def _take_index(self, news: IndexSeen, now_ms: int) -> set[SessionRef]:
+    def _take_index(self, news: IndexSeen, now_ms: int, skew: Skew) -> set[SessionRef]:
         index = self._index.setdefault(news.agent, _AgentIndex())
         touched: set[SessionRef] = set()
         absent = set(index.absent_since)
-        if news.entries is not index.entries:
+        if news.entries is not index.told:
+            told_before, index.told = index.told, news.entries
+            if skew.ahead_ms:
+                # What has not changed was told by the clock of its own time.
+                entries = {
+                    key: index.entries[key] if told_before.get(key) == entry else skew.of_store(entry)
+                    for key, entry in news.entries.items()
+                }
+                news = replace(news, entries=entries)
             touched = self._compare(index.entries, news, now_ms)
             index.entries = news.entries
             before = index.present

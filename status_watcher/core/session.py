@@ -9,6 +9,7 @@ from typing import assert_never
 from status_watcher.core.labels import Labels
 from status_watcher.core.progress import take_answer, take_result, try_again
 from status_watcher.core.prompts import Announcement, Prompt
+from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.transcript import (
     AssistantLine,
     Compacted,
@@ -87,9 +88,9 @@ class Session:
         self._copied_until_ms = 0
         self._compacted_ms = -COMPACTION_BEFORE_PROMPT_MS - 1
 
-    def fold_line(self, line: bytes, arrived_ms: int | None) -> None:
+    def fold_line(self, line: bytes, arrived_ms: int | None, skew: Skew = NONE) -> None:
         """Fold one line; `arrived_ms` is None for a backlog, whose own times are all that is known."""
-        entry = parse_line(line)
+        entry = skew.of_entry(parse_line(line))
         if isinstance(entry, Skipped):
             self.skipped[entry.reason] = self.skipped.get(entry.reason, 0) + 1
         else:

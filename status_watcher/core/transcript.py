@@ -6,7 +6,7 @@ together with decoding straight into the few fields below, that is what keeps fo
 the lines can be parsed at all (`make bench`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import lru_cache
@@ -194,6 +194,17 @@ _STOPS = {
     "aborted": Stop.ABORTED,
 }
 _FAILURES = frozenset({"error", "failed", "forbidden", "denied", "killed", "timeout", "aborted"})
+
+
+def retimed(entry: Entry | Skipped, tell: Callable[[int], int]) -> Entry | Skipped:
+    """The entry with its times told by another clock."""
+    match entry:
+        case Other() | Skipped():
+            return entry
+        case AssistantLine(at_ms=at_ms, model_start_ms=start_ms):
+            return msgspec.structs.replace(entry, at_ms=tell(at_ms), model_start_ms=tell(start_ms))
+        case _:
+            return msgspec.structs.replace(entry, at_ms=tell(entry.at_ms))
 
 
 def parse_line(line: bytes) -> Entry | Skipped:

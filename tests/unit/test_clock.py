@@ -9,6 +9,7 @@ import pytest
 from simulate import MAIN, board
 
 from status_watcher.core.index import Index, parse_index
+from status_watcher.core.skew import Skew
 from status_watcher.core.tree import Rules
 from status_watcher.model import SessionId
 from status_watcher.relay import BoardClock, Relay
@@ -97,6 +98,10 @@ class Host:
         }
         self.write(session, role="assistant", content=[call], stopReason="toolUse")
 
+    def finish(self, session: str):
+        self.write(session, role="toolResult", toolCallId=f"call-{session}", toolName="exec", content=[])
+        self.write(session, role="assistant", content=[{"type": "text", "text": "Done."}], stopReason="stop")
+
     def pass_s(self, seconds: float) -> None:
         """Time passes for all, and timers ring."""
         end_s = self.clocks.monotonic_s + seconds
@@ -143,6 +148,25 @@ async def test_P7_a_jump_moves_no_age_and_no_deadline_and_makes_no_burst(host, j
     for session in sessions:
         assert host.box(session).startswith("[ACTIVE]")
         assert 55 - TICK_S <= host.age_s(session) <= 55
+        host.finish(session)
+    host.pass_s(3)
+    for session in sessions:
+        assert host.box(session).startswith("[DONE]")
+        assert host.age_s(session) == 55
+
+
+@JUMPS
+async def test_P7_a_turn_begun_after_a_jump_is_as_old_as_it_is(host, jump_s):
+    host.pass_s(3)
+    host.clocks.jump_s(jump_s)
+    host.pass_s(100)
+    host.begin("new")
+    host.pass_s(40)
+    assert 40 - TICK_S <= host.age_s("new") <= 40
+    host.finish("new")
+    host.pass_s(3)
+    assert host.box("new").startswith("[DONE]")
+    assert host.age_s("new") == 40
 
 
 @JUMPS
@@ -155,3 +179,19 @@ async def test_P7_a_turn_left_without_a_word_is_closed_after_the_same_quiet_time
     assert host.box("quiet").startswith("[ACTIVE]")
     host.pass_s(10)
     assert host.box("quiet").startswith("[DONE]")
+
+
+async def test_P7_what_was_stamped_before_a_jump_keeps_its_time():
+    forwards = Skew(ahead_ms=3_600_000, since_ms=10_000_000)
+    assert forwards.board_ms(9_999_000) == 9_999_000
+    assert forwards.board_ms(13_600_500) == 10_000_500
+    backwards = Skew(ahead_ms=-3_600_000, since_ms=10_000_000)
+    assert backwards.board_ms(6_400_500) == 10_000_500
+    assert backwards.board_ms(6_000_000) == 6_000_000
+
+
+async def test_P7_clocks_that_drift_apart_a_little_are_no_jump(host):
+    for _ in range(10):
+        host.clocks.jump_s(0.1)
+        host.pass_s(1)
+    assert host.clock.skew() == Skew()
