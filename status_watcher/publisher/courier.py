@@ -18,7 +18,7 @@ from status_watcher.core.outcome import (
     Unavailable,
 )
 from status_watcher.core.post import Marks, RemotePost, box_tag, digest, sendable
-from status_watcher.core.throttle import after_failure, after_success, after_write
+from status_watcher.core.throttle import Pace, after_failure, after_success, after_write
 from status_watcher.model import Box, ChannelTarget, DirectTarget, PostId, Target
 from status_watcher.publisher.delivery import Delivery
 from status_watcher.publisher.health import Counts, Problems
@@ -62,6 +62,7 @@ class Courier:
         self._nonce = nonce
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
+        self._begun_s = self._loop.time()
         self.throttle_s = settings.throttle_s
 
     async def bring_up_to_date(self, post: Delivery, errand: Errand) -> None:
@@ -73,6 +74,10 @@ class Courier:
             else:
                 ghosts_until_s = self._loop.time() + self._settings.ghost_s
                 post.learn(record, trust_text=self._ledger.closed_well, ghosts_until_s=ghosts_until_s)
+                if self._loop.time() < self._begun_s + self.throttle_s:
+                    # The run before us may have edited it a moment ago.
+                    post.pace = Pace(clear_at_s=self._begun_s + self.throttle_s)
+                    return
         if post.withdrawn:
             await self._remove(post, errand)
             return
