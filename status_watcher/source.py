@@ -6,7 +6,7 @@ store (OpenClaw 2026.2 to 2026.7) cuts them out of `*.jsonl`, a database-backed 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal, Protocol
 
@@ -23,6 +23,10 @@ class Reading(Enum):
     """Continues where the last batch ended."""
     AGAIN = auto()
     """The file shrank, was rewritten or replaced: read again from its beginning; known entries come again."""
+    REPLACED = auto()
+    """The store says which entries are the session's now (a rewind, a rewrite): these, from the first to the
+    last slice of this reading, and no other that was handed over before.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Lines:
     """The transcript was too large to read whole: the lines start somewhere in its middle."""
     more_follows: bool = False
     """This batch is a slice of a longer read; the rest comes at once."""
+    copied_until_ms: int = 0
+    """Entries older than this were copied from another session (a fork, a rewind, a switch of branches) and
+    make no turns here; 0 if none were. Told with the first batch of a reading from the beginning.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,10 @@ class WatchHealth:
     mode: Literal["inotify", "polling"]
     alive: bool
     problems: tuple[str, ...] = ()
+    nothing_found: str = ""
+    """That there is nothing to follow: a problem where no other source has found something."""
+    stores: Mapping[AgentId, str] = field(default_factory=dict)
+    """What each agent's sessions are read from: "files", or a database with the version of its schema."""
 
 
 class Source(Protocol):

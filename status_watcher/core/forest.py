@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
+from status_watcher.core.believed import believed
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.labels import Labels
+from status_watcher.core.replaced import carry_over
 from status_watcher.core.routing import Kind, agent_of, parse_key
 from status_watcher.core.session import Session
 from status_watcher.core.skew import NONE, Skew
+from status_watcher.core.transcript import Header, parse_line
 from status_watcher.core.turn import Ending, Last, Run
 from status_watcher.core.verdict import Rules, store_ending
 from status_watcher.model import AgentId, EntryId, SessionId, SessionKey
@@ -51,6 +54,8 @@ class Forest:
         self._word_since: dict[SessionRef, tuple[tuple[object, ...], int]] = {}
         self._past: dict[SessionRef, frozenset[EntryId]] = {}
         self._batches: set[SessionRef] = set()
+        self._rebuilt: dict[SessionRef, Session] = {}
+        """Sessions that are being told anew, until they take the place of those with the same name."""
         self._doubted: dict[SessionRef, int] = {}
         self._skipped: dict[str, int] = {}
         """Of sessions that are forgotten."""
@@ -89,16 +94,18 @@ class Forest:
     ) -> set[SessionRef]:
         session = self._sessions.get(ref)
         if session is None:
-            session = self._sessions[ref] = Session(
-                news.agent,
-                news.session_id,
-                self._labels,
-                idle_timeout_ms=self._rules.idle_timeout_ms,
-                max_duration_ms=self._rules.max_duration_ms,
-            )
+            session = self._sessions[ref] = self._new_session(ref)
             self._first_seen[ref] = now_ms
+        rebuilt = self._rebuilt.pop(ref, None)
+        replaces = news.reading is Reading.REPLACED and ref in self._past
+        if replaces:
+            if rebuilt is None or (news.lines and isinstance(parse_line(news.lines[0]), Header)):
+                rebuilt = self._new_session(ref)
+                rebuilt.copied_until_ms = session.copied_until_ms
+            session = self._rebuilt[ref] = rebuilt
         session.gone = ""
         session.head_missing = session.head_missing or news.head_skipped
+        session.copied_until_ms = max(session.copied_until_ms, skew.board_ms(news.copied_until_ms))
         live = news.reading is Reading.MORE and ref not in self._batches
         children = len(session.children)
         for line in news.lines:
@@ -113,7 +120,9 @@ class Forest:
             self._batches.add(ref)
             return set()
         self._batches.discard(ref)
-        if ref not in self._past:
+        if replaces:
+            self._replace(ref, self._rebuilt.pop(ref), known_turns)
+        elif ref not in self._past:
             self._past[ref] = frozenset(t.id for t in session.turns[:-1]) - known_turns
         for turn in session.turns:
             turn.ahead_ms = max(turn.ahead_ms, turn.seen_ms - now_ms)
@@ -121,6 +130,23 @@ class Forest:
             for run in turn.runs:
                 run.seen_ms = min(run.seen_ms, now_ms)
         return {ref}
+
+    def _replace(self, ref: SessionRef, session: Session, known_turns: frozenset[EntryId]) -> None:
+        """Put a session that was told anew in the place of what was known of it."""
+        no_news = carry_over(self._sessions[ref], session, keep_departed=not self.is_shown_below(ref))
+        self._sessions[ref] = session
+        current = session.current
+        at_work = {current.id} if current is not None and current.run.ending is None else set()
+        departed = {turn.id for turn in session.turns if turn.departed}
+        self._past[ref] = (self._past[ref] - departed | no_news) - known_turns - at_work
+
+    def _new_session(self, ref: SessionRef) -> Session:
+        return Session(
+            *ref,
+            self._labels,
+            idle_timeout_ms=self._rules.idle_timeout_ms,
+            max_duration_ms=self._rules.max_duration_ms,
+        )
 
     def _take_index(self, news: IndexSeen, now_ms: int, skew: Skew) -> set[SessionRef]:
         index = self._index.setdefault(news.agent, _AgentIndex())
@@ -135,6 +161,7 @@ class Forest:
                     for key, entry in news.entries.items()
                 }
                 news = replace(news, entries=entries)
+            news = replace(news, entries=believed(index.entries, news.entries))
             touched = self._compare(index.entries, news, now_ms)
             index.entries = news.entries
             before = index.present
@@ -223,8 +250,12 @@ class Forest:
         return self._first_seen.get(ref, 0)
 
     def is_past(self, ref: SessionRef, turn: EntryId) -> bool:
-        """The turn was there when the transcript was first read, and was not its last, which alone counts."""
-        return turn in self._past.get(ref, ())
+        """The turn was there when the transcript was first read, and was not its last, which alone counts; or
+        the session went back to before it.
+        """
+        session = self._sessions.get(ref)
+        gone = session is not None and any(t.departed and t.id == turn for t in session.turns)
+        return gone or turn in self._past.get(ref, ())
 
     def word_since_ms(self, ref: SessionRef, now_ms: int) -> int:
         """Since when the store has said of this session what it says now."""
@@ -346,6 +377,7 @@ class Forest:
             self._first_seen.pop(member, None)
             self._word_since.pop(member, None)
             self._past.pop(member, None)
+            self._rebuilt.pop(member, None)
             self._absent_long.discard(member)
 
     def _is_nowhere(self, ref: SessionRef) -> bool:

@@ -44,6 +44,8 @@ class StoreEntry:
     to: str = ""
     """Route target as stored: "channel:<id>", "user:<id>"."""
     thread_id: str = ""
+    native_channel_id: str = ""
+    """The channel as Mattermost names it, also that of a direct message, which `to` does not (2026.9.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,14 @@ def parse_index(data: bytes) -> Index | InvalidIndex:
     return Index(entries, len(raw) - len(entries))
 
 
+def parse_entry(key: SessionKey, data: bytes) -> StoreEntry | None:
+    """One entry, as a database row holds it in `entry_json`; None if it is no session. Never raises."""
+    try:
+        return _entry(key, orjson.loads(data))
+    except orjson.JSONDecodeError:
+        return None
+
+
 def _entry(key: SessionKey, raw: Any) -> StoreEntry | None:
     fields = _mapping(raw)
     session_id = _text(fields.get("sessionId"))
@@ -103,6 +113,9 @@ def _entry(key: SessionKey, raw: Any) -> StoreEntry | None:
         channel=route.channel,
         to=route.to,
         thread_id=route.thread_id,
+        native_channel_id=_text(
+            _mapping(_mapping(fields.get("delivery")).get("origin")).get("nativeChannelId")
+        ),
     )
 
 
@@ -118,7 +131,8 @@ def _names_a_file(session_id: str) -> bool:
 def _parent(key: SessionKey, fields: Mapping[str, Any]) -> SessionKey | None:
     parent = _text(fields.get("spawnedBy"))
     # A thread session continues its channel's conversation: that is where it was forked, not who spawned it.
-    if not parent and ":thread:" not in key:
+    # So does a fork at a message (2026.9.6, `forkSource`), whose key says nothing.
+    if not parent and ":thread:" not in key and "forkSource" not in fields:
         parent = _text(fields.get("parentSessionKey"))
     return SessionKey(parent) if parent and parent != key else None
 

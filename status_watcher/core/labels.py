@@ -23,6 +23,9 @@ import orjson
 
 LABEL_MAX_CHARS: Final = 60
 
+WRAPPER: Final = "tool_call"
+"""The tool that calls one other tool (2026.9.6: `{"id": "exec", "args": {…}}`)."""
+
 
 class ToolText(msgspec.Struct, frozen=True, gc=False):
     """A tool call in words of the agent: neither redacted nor clipped nor neutralised."""
@@ -66,19 +69,22 @@ def load_labels(builtin_json: bytes, override_json: bytes | None = None) -> Labe
 
 
 def describe(tool: str, arguments: Mapping[str, object], labels: Labels) -> ToolText:
-    """What a line says of a call of `tool`; any name and any arguments have an answer.
-
-    A call through OpenClaw's `tool_call` (2026.9.6: `{"id": "exec", "args": {…}}`) reads as the inner one.
-    """
-    if tool == "tool_call":
-        inner, inner_arguments = arguments.get("id"), arguments.get("args")
-        if isinstance(inner, str) and isinstance(inner_arguments, Mapping):
-            tool, arguments = inner.rpartition(":")[2], inner_arguments  # "openclaw:core:message"
+    """What a line says of a call of `tool`; any name and any arguments have an answer."""
+    if tool == WRAPPER:
+        tool, arguments = unwrapped(arguments)
     rule = labels.rules.get(tool.lower(), _NO_RULE)
     argument = _argument(rule, arguments)
     verb = _text(arguments.get(rule.verb or "action")) if rule.verb or rule.argument is None else ""
     told = f"{verb} {argument}" if verb and argument else verb or argument
     return ToolText(rule.label or _readable(tool), told)
+
+
+def unwrapped(arguments: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """The call that is meant by a call of `tool_call`, as far as its arguments say."""
+    tool, inner = arguments.get("id"), arguments.get("args", {})
+    if not (isinstance(tool, str) and tool and isinstance(inner, Mapping)):
+        return WRAPPER, arguments
+    return tool.rpartition(":")[2] or tool, inner  # "openclaw:core:message"
 
 
 def _argument(rule: _Rule, arguments: Mapping[str, object]) -> str:

@@ -1,7 +1,11 @@
 """What a line does to the run that it belongs to."""
 
-from status_watcher.core.labels import Labels, describe
-from status_watcher.core.transcript import AssistantLine, Result, ResultLine, Said, Stop, ToolUse
+from collections.abc import Mapping
+
+from status_watcher.core.labels import WRAPPER, Labels, describe, unwrapped
+from status_watcher.core.nested import NestedCall
+from status_watcher.core.results import Result, ResultLine
+from status_watcher.core.transcript import AssistantLine, Said, Stop, ToolUse
 from status_watcher.core.turn import Call, Ending, Last, Remark, Run
 
 
@@ -41,14 +45,9 @@ def take_answer(run: Run, line: AssistantLine, labels: Labels) -> None:
 def take_result(run: Run, call: Call, line: ResultLine) -> None:
     """The result of an open call came."""
     del run.open_calls[call.id]
-    call.result, call.code = line.result, line.code
-    ended = run.ending is not None and not run.assumed and line.at_ms > run.ending_ms
-    if ended and line.result is Result.OK:
-        call.result = Result.STILL_RUNNING  # when the turn ended, which is what its box tells
-    call.ended_at_ms, call.duration_ms = line.at_ms, line.duration_ms
-    if line.child is not None:
-        call.child = line.child
-        run.spawned.append(call)
+    # Of a call that stood for another the other's record has told more.
+    if call.result is None or (call.result is Result.OK and line.result is not Result.OK):
+        _finish(run, call, line)
     run.last_ms = max(run.last_ms, line.at_ms)
     run.last = Last.CALL if run.open_calls else Last.RESULT
     run.yielded = run.yielded or line.yielded
@@ -56,13 +55,51 @@ def take_result(run: Run, call: Call, line: ResultLine) -> None:
         run.end(Ending.DONE, line.at_ms)
 
 
+def take_nested(run: Run, outer: Call | None, line: NestedCall, labels: Labels) -> Call:
+    """A call that an open or answered one has made has ended; returns the call that shows it.
+
+    The first that a `tool_call` makes is what that one stands for; all others are shown beside it.
+    """
+    tool = line.result.tool
+    if outer is None or not outer.wraps:
+        call = Call(line.result.call_id, line.start_ms, tool, describe(tool, line.arguments, labels))
+        call.child_label = _label(line.arguments)
+        run.has_calls = True
+        run.add(call)
+    else:
+        call, call.wraps = outer, False
+        if line.arguments:
+            call.text, call.child_label = describe(tool, line.arguments, labels), _label(line.arguments)
+    _finish(run, call, line.result)
+    run.last_ms = max(run.last_ms, line.at_ms)
+    run.yielded = run.yielded or line.result.yielded
+    return call
+
+
+def _finish(run: Run, call: Call, line: ResultLine) -> None:
+    call.result, call.code = line.result, line.code
+    ended = run.ending is not None and not run.assumed and line.at_ms > run.ending_ms
+    if ended and line.result is Result.OK:
+        call.result = Result.STILL_RUNNING  # when the turn ended, which is what its box tells
+    call.ended_at_ms, call.duration_ms = line.at_ms, line.duration_ms
+    if line.child is not None and call.child is None:
+        call.child = line.child
+        run.spawned.append(call)
+
+
 def _begin_call(run: Run, use: ToolUse, at_ms: int, labels: Labels) -> None:
-    label = use.arguments.get("label")
     text = describe(use.name, use.arguments, labels)
-    call = Call(use.id, at_ms, use.name, text, child_label=label if isinstance(label, str) else "")
+    call = Call(use.id, at_ms, use.name, text, child_label=_label(use.arguments))
+    if use.name == WRAPPER:
+        call.wraps, call.child_label = True, _label(unwrapped(use.arguments)[1])
     run.has_calls = True
     run.open_calls[use.id] = call
     run.add(call)
+
+
+def _label(arguments: Mapping[str, object]) -> str:
+    label = arguments.get("label")
+    return label if isinstance(label, str) else ""
 
 
 def _end(run: Run, line: AssistantLine, words: str) -> None:

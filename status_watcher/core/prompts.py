@@ -20,6 +20,8 @@ class Prompt(Enum):
     """From a person, a scheduler or a parent agent."""
     WAKE = auto()
     """Made by the gateway so that the agent goes on, e.g. after a background command ended."""
+    RESUMED = auto()
+    """The gateway was restarted and makes the agent go on with what was cut off (2026.9.6)."""
     ANNOUNCEMENT = auto()
     """A sub-agent's completion, reported to its requester."""
     HEARTBEAT = auto()
@@ -56,13 +58,22 @@ _FENCED_META = re.compile(
 _CHILD_SESSION = re.compile(r"(?:\[sessionId: |^session_id: )([^\]\s]+)", re.MULTILINE)
 _CHILD_TASK = re.compile(r'[Ss]ub-?agent task "(.*)" (.+)')
 _CHILD_KEY = re.compile(r"^session_key: (\S+)", re.MULTILINE)
+_EVENT = re.compile(r"\[Internal task completion event\]\n(?:.+\n)*?status: .+")
 _CHILD_STATUS = re.compile(r"^status: (.+)$", re.MULTILINE)
 
 # At the start of a line: people may quote it.
 _HEARTBEAT = re.compile(r"^(?:\[OpenClaw heartbeat poll\]|Read HEARTBEAT\.md if it exists)", re.MULTILINE)
 _FLUSH = "Pre-compaction memory flush"
 _INTERNAL = ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>", "OpenClaw runtime context (internal):")
-_ASYNC = ("An async command ",)
+_WAKES = (
+    "System: ",
+    "[System Message]",
+    "An async command ",
+    "[OpenClaw exec completion]",
+    "[OpenClaw cron wake]",
+    "[OpenClaw session event]",
+)
+_RESUMES = "main_session_restart_recovery"
 
 
 def classify_prompt(text: str, *, hidden: bool, source_tool: str, source_key: str) -> Classified:
@@ -73,6 +84,10 @@ def classify_prompt(text: str, *, hidden: bool, source_tool: str, source_key: st
     bare = strip_padding(text)
     if source_tool == "heartbeat":
         return Classified(Prompt.HEARTBEAT, bare)
+    if source_tool == _RESUMES:
+        return Classified(Prompt.RESUMED, bare)
+    if source_tool == "subagent_settle":  # every child was announced before
+        return Classified(Prompt.HIDDEN, bare)
     if source_tool == "subagent_announce" or bare.startswith("[System Message] [sessionId:"):
         return Classified(Prompt.ANNOUNCEMENT, bare, _announcement(bare, source_key))
     if bare.startswith(_INTERNAL):
@@ -85,7 +100,7 @@ def classify_prompt(text: str, *, hidden: bool, source_tool: str, source_key: st
         return Classified(Prompt.MEMORY_FLUSH, bare)
     if hidden:
         return Classified(Prompt.HIDDEN, bare)
-    if not bare or bare.startswith(("System: ", "[System Message]", *_ASYNC)):
+    if not bare or bare.startswith(_WAKES):
         return Classified(Prompt.WAKE, bare or text)
     return Classified(Prompt.VISIBLE, bare)
 
@@ -111,7 +126,9 @@ def strip_padding(text: str) -> str:
 
 
 def _announcement(text: str, source_key: str) -> Announcement:
-    head = text.partition("\nResult")[0]  # the child's own words come after it
+    # The child's own words come after its status, or after this line.
+    event = _EVENT.search(text)
+    head = event.group() if event else text.partition("\nResult")[0]
     session = _CHILD_SESSION.search(head)
     task = _CHILD_TASK.search(head)
     named = _CHILD_KEY.search(head)

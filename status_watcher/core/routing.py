@@ -109,7 +109,8 @@ def route(key: SessionKey, entry: StoreEntry | None) -> Target | None:
         case _ if told.kind in {"channel", "group"}:
             return _channel(told.peer, parts.thread_id or told.thread_id)
         case _ if told.kind == "user":
-            return _direct(told.peer)
+            # The channel is the one between the user and the gateway's bot, which need not be ours.
+            return _direct(told.peer) or _channel(told.native_channel_id, "")
         case _:
             return None
 
@@ -121,13 +122,14 @@ class _Told(NamedTuple):
     kind: str
     peer: str
     thread_id: str
+    native_channel_id: str
 
 
 def _told(entry: StoreEntry | None) -> _Told:
     if entry is None:
-        return _Told("", "", "", "")
+        return _Told("", "", "", "", "")
     kind, _, peer = entry.to.removeprefix(f"{PROVIDER}:").partition(":")
-    return _Told(entry.channel, kind, peer, entry.thread_id)
+    return _Told(entry.channel, kind, peer, entry.thread_id, entry.native_channel_id)
 
 
 _KINDS: Final = {

@@ -6,26 +6,29 @@ was folded before is known by its id and changes nothing, so a rewritten file ma
 
 from typing import assert_never
 
+from status_watcher.core.background import Background
+from status_watcher.core.belonging import answered_call, newest_with_children, open_call, spawner, spawner_of
 from status_watcher.core.labels import Labels
-from status_watcher.core.progress import take_answer, take_result, try_again
-from status_watcher.core.prompts import Announcement, Prompt
+from status_watcher.core.progress import take_answer, take_nested, take_result, try_again
+from status_watcher.core.prompts import Prompt
+from status_watcher.core.results import ResultLine
 from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.transcript import (
     AssistantLine,
     Compacted,
     Entry,
     Header,
+    NestedCall,
     Other,
     PromptError,
-    Result,
-    ResultLine,
+    Reset,
     Skipped,
     Stop,
     UserLine,
     parse_line,
 )
 from status_watcher.core.turn import Announced, Call, Compaction, Ending, Last, Nature, Run, Turn
-from status_watcher.model import AgentId, EntryId, SessionId, SessionKey, ToolCallId
+from status_watcher.model import AgentId, EntryId, SessionId, SessionKey
 
 MOST_OPEN_TURNS = 20
 
@@ -42,7 +45,6 @@ class Session:
     __slots__ = (
         "_background",
         "_compacted_ms",
-        "_copied_until_ms",
         "_held_prompt",
         "_idle_timeout_ms",
         "_labels",
@@ -51,6 +53,7 @@ class Session:
         "_target",
         "agent",
         "children",
+        "copied_until_ms",
         "gone",
         "head_missing",
         "id",
@@ -73,6 +76,8 @@ class Session:
         self.turns: list[Turn] = []
         self.children: set[SessionKey] = set()
         """Every sub-agent that this session ever started, also in turns that are forgotten."""
+        self.copied_until_ms = 0
+        """Older entries are copies from another session (a fork, a rewind), and make no turns here."""
         self.gone = ""
         self.head_missing = False
         self.revision = 0
@@ -84,8 +89,7 @@ class Session:
         self._seen: set[str] = set()
         self._target: Turn | None = None
         self._held_prompt: UserLine | None = None
-        self._background: dict[str, tuple[Turn, Call]] = {}
-        self._copied_until_ms = 0
+        self._background = Background()
         self._compacted_ms = -COMPACTION_BEFORE_PROMPT_MS - 1
 
     def fold_line(self, line: bytes, arrived_ms: int | None, skew: Skew = NONE) -> None:
@@ -101,15 +105,14 @@ class Session:
         if isinstance(entry, Other):
             return
         if isinstance(entry, Header):
-            if entry.forked and not self.turns:
-                self._copied_until_ms = entry.at_ms
+            self.copied_until_ms = entry.at_ms if entry.forked and not self.turns else self.copied_until_ms
             return
         entry_id = entry.id
         if entry_id:
             if entry_id in self._seen:
                 return
             self._seen.add(entry_id)
-        if entry.at_ms < self._copied_until_ms:
+        if entry.at_ms < self.copied_until_ms:
             return
         match entry:
             case AssistantLine():
@@ -120,8 +123,12 @@ class Session:
                 turn = self._user(entry)
             case Compacted():
                 turn = self._compacted(entry)
+            case NestedCall():
+                turn = self._nested(entry)
             case PromptError():
                 turn = self._prompt_error(entry)
+            case Reset():
+                turn = self._reset(entry)
             case _:
                 assert_never(entry)
         if turn is not None:
@@ -167,6 +174,8 @@ class Session:
         current = self._target
         if prompt is Prompt.ANNOUNCEMENT:
             return self._announcement(line, current)
+        if prompt is Prompt.RESUMED and current is not None:
+            self.close(current, Ending.INTERRUPTED, current.run.last_ms)
         if current is None:
             return self._begin(line, Nature.WORK)
         run = current.run
@@ -209,8 +218,8 @@ class Session:
 
     def _announcement(self, line: UserLine, current: Turn | None) -> Turn | None:
         report = line.announcement
-        turn = self._spawner(report) if report is not None else None
-        turn = turn or self._newest_with_children()
+        turn = spawner(self.turns, report) if report is not None else None
+        turn = turn or newest_with_children(self.turns)
         if turn is None:
             return None
         if report is not None:
@@ -231,6 +240,11 @@ class Session:
         if self._held_prompt is not None:
             self._resolve_held_prompt_as_restart()
         turn = self._target
+        told = spawner_of(self.turns, line.answers) if line.answers is not None else None
+        if told is not None and told is not turn:
+            if turn is None or turn.run.ending is not None:
+                self._target = told
+            turn = told
         run = turn.run if turn is not None else None
         if run is not None and run.ending is Ending.ABORTED and line.stop is Stop.ABORTED:
             return None  # the aborted run's own last line, after the gateway's mark of it
@@ -239,7 +253,7 @@ class Session:
             or run is None
             or not (run.ending is None or run.ending is Ending.ERROR or run.assumed)
         ):
-            turn = self._unprompted(line)
+            turn = self._unprompted(line, told)
             run = turn.run
         if turn.nature is Nature.COMMAND:
             turn.nature = Nature.WORK
@@ -247,32 +261,38 @@ class Session:
         return turn
 
     def _result(self, line: ResultLine) -> Turn | None:
-        found = self._open_call(line.call_id)
+        found = open_call(self.turns, line.call_id)
         if found is None:
-            return self._background_result(line)
+            return self._background.close(line, self._target)
         turn, run, call = found
         take_result(run, call, line)
-        if line.child is not None:
-            self.children.add(line.child)
         if turn is self._target:
             self._held_prompt = None
-        if line.process and line.result is Result.STILL_RUNNING:
-            self._background.setdefault(line.process, (turn, call))
-        elif line.process:
-            self._background_result(line)
+        if line.child is not None or line.process:
+            self._note(turn, call, line)
         return turn
 
-    def _background_result(self, line: ResultLine) -> Turn | None:
-        """A later word on a command that went on in the background closes that command's own line."""
-        if line.result is Result.STILL_RUNNING or line.process not in self._background:
+    def _nested(self, line: NestedCall) -> Turn | None:
+        """A call that another one made; one that does not say which was made by the newest run."""
+        found = open_call(self.turns, line.parent)
+        if found is not None:
+            turn, run, outer = found
+        elif (current := self._target) is not None:
+            turn, run, outer = current, current.run, None
+            if line.parent and (outer := answered_call(run, line.parent)) is None:
+                return None
+        else:
             return None
-        turn, call = self._background.pop(line.process)
-        if turn is not self._target:
-            return None  # it still ran when its own turn ended, which is what that box tells
-        call.result, call.code = line.result, line.code
-        call.duration_ms = max(0, line.at_ms - call.at_ms)
-        call.ended_at_ms = line.at_ms
+        call = take_nested(run, outer, line, self._labels)
+        self._note(turn, call, line.result)
         return turn
+
+    def _note(self, turn: Turn, call: Call, line: ResultLine) -> None:
+        """Remember of a result what later lines may be about: a sub-agent, a command in the background."""
+        if line.child is not None:
+            self.children.add(line.child)
+        if line.process:
+            self._background.take(turn, call, line, self._target)
 
     def _compacted(self, line: Compacted) -> Turn | None:
         turn = self._target
@@ -293,6 +313,15 @@ class Session:
         run.end(Ending.ABORTED if line.aborted else Ending.ERROR, line.at_ms)
         run.ending_text = "" if line.aborted else line.error
         run.last_ms = line.at_ms
+        return turn
+
+    def _reset(self, line: Reset) -> Turn | None:
+        """The session goes on with a new conversation: whatever was at work in the old one is over."""
+        self._held_prompt = None
+        turn = self._target
+        if turn is None or turn.run.ending is not None:
+            return None
+        turn.run.end(Ending.INTERRUPTED, line.at_ms)
         return turn
 
     def _injected(self, line: AssistantLine) -> Turn | None:
@@ -340,7 +369,7 @@ class Session:
             cut_off = bool(previous.run.open_calls)
             self.close(previous, Ending.INTERRUPTED if cut_off else Ending.DONE, previous.run.last_ms)
         turn.head_missing = self.head_missing and not self.turns
-        self.turns.append(turn)
+        self.turns = [*(t for t in self.turns if t.id != turn.id), turn]  # one that had departed is back
         self._target = turn
         del self.turns[:-MOST_OPEN_TURNS]
 
@@ -354,40 +383,17 @@ class Session:
             return
         self._begin(held, Nature.WORK)
 
-    def _unprompted(self, line: AssistantLine) -> Turn:
-        """An assistant line after a final one, without a user line: the answer to a child's end, or a
-        wake-up.
+    def _unprompted(self, line: AssistantLine, told: Turn | None) -> Turn:
+        """An assistant line after a final one, without a user line: the answer to a child's end, of which
+        `told` was told if the line says so, or a wake-up.
         """
-        turn = self._newest_with_children()
-        if turn is not None:
-            turn.runs.append(Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms))
-            self._target = turn
+        run = Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms)
+        turn = told or newest_with_children(self.turns)
+        if turn is None:
+            turn = Turn(line.id, line.model_start_ms, runs=[run])
+            self._append(turn)
             return turn
-        turn = Turn(
-            line.id, line.model_start_ms, runs=[Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms)]
-        )
-        self._append(turn)
+        turn.runs.append(run)
+        if self._target is None or self._target.run.ending is not None:
+            self._target = turn
         return turn
-
-    def _spawner(self, report: Announcement) -> Turn | None:
-        """The turn that started the child: by its key, else (2026.2.26) by its label, which may be used
-        again.
-        """
-        if report.key is not None:
-            return next(
-                (t for t in reversed(self.turns) if any(c.child == report.key for c in t.spawned)), None
-            )
-        named = [t for t in reversed(self.turns) if any(c.child_label == report.label for c in t.spawned)]
-        untold = [t for t in named if all(a.report.label != report.label for a in t.announced)]
-        return next(iter(untold or named), None)
-
-    def _newest_with_children(self) -> Turn | None:
-        return next((t for t in reversed(self.turns) if any(run.spawned for run in t.runs)), None)
-
-    def _open_call(self, call_id: ToolCallId) -> tuple[Turn, Run, Call] | None:
-        for turn in reversed(self.turns):
-            for run in reversed(turn.runs):
-                call = run.open_calls.get(call_id)
-                if call is not None:
-                    return turn, run, call
-        return None

@@ -1,9 +1,10 @@
-"""One line of a transcript to one typed entry: the only place that knows the transcript's field names.
+"""One line of a transcript to one typed entry: the only place that knows the transcript's field names, with
+`core.results` and `core.nested`.
 
-Formats as seen on OpenClaw 2026.2.26, 2026.3.31 and 2026.7.1; unknown types and roles become `Other`,
-never an error. Entries are msgspec structs, made in C like frozen slotted dataclasses but ten times faster:
-together with decoding straight into the few fields below, that is what keeps folding near the rate at which
-the lines can be parsed at all (`make bench`).
+Formats as seen on OpenClaw 2026.2.26, 2026.3.31, 2026.7.1 and 2026.9.6; unknown types and roles become
+`Other`, never an error. Entries are msgspec structs, made in C like frozen slotted dataclasses but ten times
+faster: together with decoding straight into the few fields below, that is what keeps folding near the rate at
+which the lines can be parsed at all (`make bench`).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +15,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from status_watcher.core.labels import WRAPPER
+from status_watcher.core.nested import NestedCall, nested_call, wrapped_details
 from status_watcher.core.prompts import Announcement, Prompt, classify_prompt
+from status_watcher.core.results import Details, Result, ResultLine, result_line
 from status_watcher.model import EntryId, SessionId, SessionKey, ToolCallId
+
+__all__ = ["NestedCall", "Result", "ResultLine"]
 
 LONGEST_TEXT_CHARS = 8_000
 """What we keep of one text: far more than a box shows, so that redaction sees what clipping removes."""
@@ -70,30 +76,8 @@ class AssistantLine(msgspec.Struct, frozen=True, gc=False):
     injected: bool
     """Written by the gateway (a notice or a copy of what was delivered), not by a model."""
     abort_mark: bool
-
-
-class Result(Enum):
-    """What a tool call came to; `OK` only on positive evidence."""
-
-    OK = auto()
-    ERROR = auto()
-    STILL_RUNNING = auto()
-    APPROVAL_PENDING = auto()
-
-
-class ResultLine(msgspec.Struct, frozen=True, gc=False):
-    id: EntryId
-    at_ms: int
-    call_id: ToolCallId
-    tool: str
-    result: Result
-    code: str
-    """What follows ERR in the brackets: an exit code, a signal, "timeout", or nothing."""
-    duration_ms: int | None
-    child: SessionKey | None
-    yielded: bool
-    process: str
-    """Name of the background process that the result is about, "" if none."""
+    answers: SessionKey | None = None
+    """The sub-agent whose end this run of the model was started for (2026.9.6 names it in the run's id)."""
 
 
 class Compacted(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +94,13 @@ class PromptError(msgspec.Struct, frozen=True, gc=False):
     aborted: bool
 
 
+class Reset(msgspec.Struct, frozen=True, gc=False):
+    """A new conversation begins in the same session (`/new` in 2026.9.6; older versions begin another)."""
+
+    id: EntryId
+    at_ms: int
+
+
 class Other(msgspec.Struct, frozen=True, gc=False):
     """Bookkeeping, or a type this version does not know."""
 
@@ -120,7 +111,7 @@ class Skipped(msgspec.Struct, frozen=True, gc=False):
     reason: Literal["not_json", "not_an_object", "wrong_fields"]
 
 
-Entry = Header | UserLine | AssistantLine | ResultLine | Compacted | PromptError | Other
+Entry = Header | UserLine | AssistantLine | ResultLine | NestedCall | Compacted | PromptError | Reset | Other
 
 # The fields that we read, as they stand in the file: `Any` where one of another type is worth no more than an
 # absent one; a typed field of the wrong type costs the line.
@@ -144,14 +135,8 @@ class _Block(msgspec.Struct, gc=False):
     arguments: Any = None
 
 
-class _Details(msgspec.Struct, gc=False):
-    status: Any = None
-    exit_code: Any = msgspec.field(name="exitCode", default=None)
-    exit_signal: Any = msgspec.field(name="exitSignal", default=None)
-    timed_out: Any = msgspec.field(name="timedOut", default=None)
-    duration_ms: Any = msgspec.field(name="durationMs", default=None)
-    child: Any = msgspec.field(name="childSessionKey", default=None)
-    process: Any = msgspec.field(name="sessionId", default=None)
+class _Meta(msgspec.Struct, gc=False):
+    run_id: Any = msgspec.field(name="runId", default=None)
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -166,9 +151,10 @@ class _Message(msgspec.Struct, gc=False):
     call_id: ToolCallId = msgspec.field(name="toolCallId", default=ToolCallId(""))
     tool: Any = msgspec.field(name="toolName", default=None)
     is_error: Any = msgspec.field(name="isError", default=None)
-    details: _Details | str | int | float | list[Any] | None = None
+    details: Details | str | int | float | bool | list[Any] | None = None
     display: Any = None
     provenance: Any = None
+    meta: _Meta | str | int | float | bool | list[Any] | None = msgspec.field(name="__openclaw", default=None)
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -185,7 +171,7 @@ class _Line(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Line).decode
 
 # Names of enum members are looked up in Python at each use, which shows at this rate.
-_UNKNOWN, _OK, _ERROR = Stop.UNKNOWN, Result.OK, Result.ERROR
+_UNKNOWN = Stop.UNKNOWN
 _STOPS = {
     "toolUse": Stop.TOOL_USE,
     "stop": Stop.FINAL,
@@ -193,7 +179,6 @@ _STOPS = {
     "error": Stop.ERROR,
     "aborted": Stop.ABORTED,
 }
-_FAILURES = frozenset({"error", "failed", "forbidden", "denied", "killed", "timeout", "aborted"})
 
 
 def retimed(entry: Entry | Skipped, tell: Callable[[int], int]) -> Entry | Skipped:
@@ -203,6 +188,8 @@ def retimed(entry: Entry | Skipped, tell: Callable[[int], int]) -> Entry | Skipp
             return entry
         case AssistantLine(at_ms=at_ms, model_start_ms=start_ms):
             return msgspec.structs.replace(entry, at_ms=tell(at_ms), model_start_ms=tell(start_ms))
+        case NestedCall():
+            return entry.retimed(tell)
         case _:
             return msgspec.structs.replace(entry, at_ms=tell(entry.at_ms))
 
@@ -218,28 +205,32 @@ def parse_line(line: bytes) -> Entry | Skipped:
     try:
         kind = raw.type
         if kind == "message":
-            return _message(raw, raw.message)
+            return _message(raw, raw.message, line)
         if kind == "session":
             return Header(SessionId(raw.id), _epoch_ms(raw.timestamp), isinstance(raw.parent_session, str))
         if kind == "compaction":
             return Compacted(raw.id, _epoch_ms(raw.timestamp))
         if kind == "custom" and raw.custom_type == "openclaw:prompt-error":
             return _prompt_error(raw)
+        if kind == "reset":
+            return Reset(raw.id, _epoch_ms(raw.timestamp))
         return Other(raw.id)
     except (ValueError, OverflowError):
         return Skipped("wrong_fields")
 
 
-def _message(raw: _Line, message: _Message | None) -> Entry | Skipped:
+def _message(raw: _Line, message: _Message | None, line: bytes) -> Entry | Skipped:
     if message is None or not raw.id:
         return Skipped("wrong_fields")
     role = message.role
     if role == "assistant":
         return _assistant(raw, message)
     if role == "toolResult":
-        return _result(raw, message)
+        return _result(raw, message, line)
     if role == "user":
         return _user(raw, message)
+    if role == "custom":
+        return nested_call(line, raw.id, _epoch_ms(raw.timestamp)) or Other(raw.id)
     return Other(raw.id)
 
 
@@ -294,62 +285,32 @@ def _assistant(raw: _Line, message: _Message) -> AssistantLine:
         cost_usd,
         message.provider == "openclaw",
         abort is not None and isinstance(abort, dict) and abort.get("aborted") is True,
+        _announced(message.meta.run_id) if type(message.meta) is _Meta else None,
     )
 
 
-def _result(raw: _Line, message: _Message) -> ResultLine | Skipped:
+def _announced(run_id: object) -> SessionKey | None:
+    """The child in the id of a run that answers its end: `announce:v1:<key>:<its run's id>` (2026.9.6)."""
+    if not isinstance(run_id, str) or not run_id.startswith("announce:v1:"):
+        return None
+    return SessionKey(run_id.removeprefix("announce:v1:").rpartition(":")[0]) or None
+
+
+def _result(raw: _Line, message: _Message, line: bytes) -> ResultLine | Skipped:
     if not message.call_id:
         return Skipped("wrong_fields")
-    tool, details = message.tool, message.details
-    result, code = _ERROR if message.is_error is True else _OK, ""
-    duration_ms = child = None
-    yielded, process = False, ""
-    if type(details) is _Details:
-        result, code = _judge(details, result)
-        took = details.duration_ms
-        duration_ms = took if isinstance(took, int) and took >= 0 else None
-        if details.status == "accepted" and isinstance(details.child, str) and details.child:
-            child = SessionKey(details.child)
-        yielded = details.status == "yielded"
-        process = details.process if isinstance(details.process, str) else ""
-    return ResultLine(
+    details, around = message.details, None
+    if message.tool == WRAPPER and (inner := wrapped_details(line)) is not None:
+        details, around = inner, details
+    return result_line(
         raw.id,
         _epoch_ms(raw.timestamp),
         message.call_id,
-        tool if isinstance(tool, str) else "",
-        result,
-        code,
-        duration_ms,
-        child,
-        yielded,
-        process,
+        message.tool,
+        message.is_error is True,
+        details,
+        around,
     )
-
-
-def _judge(details: _Details, result: Result) -> tuple[Result, str]:
-    """The verdict on `details`, whose fields differ by version.
-
-    A command that exits non-zero is `isError: false` in 2026.2, 2026.3 and 2026.9 but true in 2026.7; a
-    killed one has a signal and no exit code.
-    """
-    status = details.status
-    if status == "completed" and not details.exit_code and not details.exit_signal and not details.timed_out:
-        return result, ""
-    if status == "approval-pending":
-        return Result.APPROVAL_PENDING, ""
-    if status == "running" and result is _OK:
-        return Result.STILL_RUNNING, ""
-    if details.timed_out is True:
-        return _ERROR, "timeout"
-    signal = details.exit_signal
-    if isinstance(signal, str) and signal:
-        return _ERROR, signal[:20]
-    exit_code = details.exit_code
-    if isinstance(exit_code, int) and exit_code != 0:
-        return _ERROR, str(exit_code)
-    if isinstance(status, str) and status in _FAILURES:
-        return _ERROR, "timeout" if status == "timeout" else ""
-    return result, ""
 
 
 def _prompt_error(raw: _Line) -> PromptError:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from status_watcher.core.labels import ToolText
 from status_watcher.core.prompts import SILENT_REPLIES, Announcement
-from status_watcher.core.transcript import Result
+from status_watcher.core.results import Result
 from status_watcher.model import EntryId, SessionKey, ToolCallId
 
 MOST_ITEMS = 400
@@ -71,7 +71,8 @@ class Call:
     duration_ms: int | None = None
     child: SessionKey | None = None
     child_label: str = ""
-    process: str = ""
+    wraps: bool = False
+    """It stands for another tool (2026.9.6), whose own record has not come yet."""
 
 
 Item = Remark | Compaction | Call
@@ -155,6 +156,8 @@ class Turn:
     """
     announced: list[Announced] = field(default_factory=list)
     head_missing: bool = False
+    departed: bool = False
+    """The session went back to before it (a rewind in 2026.9.6): no further line is about it."""
     revision: int = 0
     """Counts what a box could show; equal revisions render alike but for time."""
 

@@ -1,8 +1,14 @@
 """Where a session's boxes belong, what it is called there, and until when that may still change."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from status_watcher.core.forest import Forest, SessionRef
 from status_watcher.core.routing import agent_of, route
-from status_watcher.model import ChannelId, ChannelTarget, PostId, Target
+from status_watcher.model import AgentId, ChannelId, ChannelTarget, PostId, Target
+
+NO_NAMES: Final[Mapping[AgentId, str]] = MappingProxyType({})
 
 ORPHAN_WAIT_MS = 2_000
 """How long a session waits for its store entry, and a sub-agent for the parent that shows it."""
@@ -10,13 +16,14 @@ STORE_WAIT_MS = 10_000
 """How long a session waits for a store that was never readable: where it belongs is not known without it."""
 
 
-def name_of(forest: Forest, ref: SessionRef) -> str:
-    """The session's label, else the name of its agent."""
+def name_of(forest: Forest, ref: SessionRef, names: Mapping[AgentId, str] = NO_NAMES) -> str:
+    """The session's label, else the name of its agent: the configured one of `names`, else its id."""
     key = forest.key(ref)
     entry = forest.entry(ref[0], key) if key is not None else None
     if entry is not None and entry.label:
         return entry.label
-    return (agent_of(key) if key is not None else "") or ref[0]
+    agent = (agent_of(key) if key is not None else "") or ref[0]
+    return names.get(AgentId(agent)) or agent
 
 
 def target_of(forest: Forest, ref: SessionRef, default: ChannelId | None) -> Target | None:

@@ -16,8 +16,23 @@ from status_watcher.source import Reading
 LABELS = labels()
 
 
+def nested(t: Transcript, at_s: float, parent: str) -> bytes:
+    details = {
+        "parentToolCallId": parent,
+        "toolCallId": f"tool_search_code:{parent}:exec:1",
+        "toolName": "exec",
+        "input": {"command": "ls"},
+        "result": {"content": [], "details": {"status": "completed", "exitCode": 1}},
+        "isError": False,
+        "startedAt": ms(at_s) - 100,
+        "timestamp": ms(at_s),
+    }
+    record = {"role": "custom", "customType": "openclaw.nested-tool.v1", "details": details}
+    return t.message(at_s, record)
+
+
 def story() -> list[bytes]:
-    """Two turns with everything in them."""
+    """Turns with everything in them."""
     t = Transcript()
     return [
         t.header(),
@@ -40,6 +55,14 @@ def story() -> list[bytes]:
         t.prompt_error(34, "This operation was aborted"),
         t.aborted(34.1),
         t.injected(35, "copy"),
+        t.user(36, "Behind a tool_call"),
+        t.assistant(
+            37, call("w", "tool_call", id="exec", args={"command": "ls"}), call("o", "tool_search_code")
+        ),
+        nested(t, 38, "w"),
+        nested(t, 38.2, "o"),
+        t.result(38.5, "w", tool="tool_call", result={"details": {"status": "completed", "exitCode": 1}}),
+        t.entry(39, "reset", reason="new"),
         t.user(40, "[OpenClaw heartbeat poll]"),
         t.final(41, "HEARTBEAT_OK"),
     ]

@@ -1,5 +1,6 @@
 """What the forest makes of the store: keys, parents, absence, and words that may be believed."""
 
+import pytest
 from builders import (
     KEY,
     MAIN,
@@ -20,7 +21,9 @@ from builders import (
 from simulate import labels
 
 from status_watcher.core.forest import Forest
+from status_watcher.core.index import StoreStatus
 from status_watcher.core.tree import Rules
+from status_watcher.core.whereabouts import name_of
 from status_watcher.model import AgentId, SessionId, SessionKey
 from status_watcher.source import IndexSeen, Reading
 
@@ -199,3 +202,61 @@ def test_slices_of_one_read_are_one_first_sight():
     session = f.session(REF)
     assert session is not None
     assert [f.is_past(REF, turn.id) for turn in session.turns] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "agent:lead-06e9d631:main",
+        "agent:mc-gateway-06e9d631:main",
+        "agent:main:explicit:nightly",
+        "agent:main:dashboard:06e9d631",
+        "hook:06e9d631",
+        "global",
+        "unknown",
+        f"{KEY}:thread:p56g4y4tjiygxxqs41b6zzjqmy",
+        "agent:main:mattermost:work:direct:b14e51z4zbfbp86yuu9hxxe9zc",
+    ],
+)
+def test_session_with_a_key_of_any_shape_is_a_root_that_is_found(key):
+    f, t = forest(), Transcript()
+    take(f, 0, store({key: entry()}), lines(t.header(), t.user(0), t.assistant(1, call())))
+    assert f.key(REF) == key
+    assert f.root_of(REF) == REF
+    assert not f.has_parent(REF)
+    assert not f.is_shown_below(REF)
+    own = f.own_entry(REF)
+    assert own is not None
+    assert own.session_id == SESSION
+
+
+@pytest.mark.parametrize("key", [A, "agent:main:acp:06e9d631", "agent:lead-06e9d631:subagent:x"])
+def test_session_that_a_followed_one_has_started_is_its_child(key):
+    f, t = forest(), Transcript()
+    take(f, 0, store({KEY: entry(), key: entry("kid")}), lines(t.header(), t.user(0)))
+    take(f, 1, lines(t.assistant(1, spawn("s")), t.spawned(1, "s", key)))
+    assert f.root_of(ref("kid")) == REF
+    assert f.is_shown_below(ref("kid"))
+
+
+def test_configured_name_of_an_agent_is_its_name_where_the_session_has_no_label():
+    f = forest()
+    take(f, 0, store({KEY: entry(), A: entry("kid", label="helper"), "hook:x": entry("hooked")}))
+    names = {MAIN: "Ada"}
+    assert [name_of(f, one) for one in (REF, ref("kid"), ref("hooked"))] == ["main", "helper", "main"]
+    assert [name_of(f, one, names) for one in (REF, ref("kid"), ref("hooked"))] == ["Ada", "helper", "Ada"]
+
+
+def test_sub_agent_that_ran_out_of_time_is_not_done_because_the_store_changes_its_mind():
+    f = forest()
+    out = status("timeout", started_s=1, ended_s=9)
+    take(f, 9, store({A: child_entry("kid", **out)}))
+    take(f, 10, store({A: child_entry("kid", **status("done", started_s=0, ended_s=9))}))
+    take(f, 11, store({A: child_entry("kid", **status("done", started_s=0, ended_s=9), updatedAt=T0)}))
+    own = f.own_entry(ref("kid"))
+    assert own is not None
+    assert own.status is StoreStatus.TIMEOUT
+    take(f, 20, store({A: child_entry("kid", **status("done", started_s=15, ended_s=19))}))
+    own = f.own_entry(ref("kid"))
+    assert own is not None
+    assert own.status is StoreStatus.DONE, "another run"

@@ -61,6 +61,9 @@ def test_padding_of_a_channel_message_is_taken_off(text, bare):
         ("System: [2026-11-20 15:05:00 UTC] Exec completed (briny-river, code 0)", Prompt.WAKE),
         ("An async command the user already approved has completed.", Prompt.WAKE),
         ("An async command did not run.", Prompt.WAKE),
+        ("[OpenClaw exec completion]\nDisable automatic completion turns with …", Prompt.WAKE),
+        ("[OpenClaw cron wake]", Prompt.WAKE),
+        ("[OpenClaw session event]", Prompt.WAKE),
         ("", Prompt.WAKE),
         ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nsomething", Prompt.HIDDEN),
         ("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\n[Internal task completion event]\nx", Prompt.ANNOUNCEMENT),
@@ -76,6 +79,9 @@ def test_provenance_tells_more_than_the_text():
     assert kind("anything", tool="heartbeat") is Prompt.HEARTBEAT
     assert kind("anything", tool="subagent_announce", key=CHILD) is Prompt.ANNOUNCEMENT
     assert kind("Every subagent spawned from this session has now settled", hidden=True) is Prompt.HIDDEN
+    assert kind("[Subagent Context] Every subagent …", tool="subagent_settle", key=CHILD) is Prompt.HIDDEN
+    assert kind("Go on where you were.", tool="main_session_restart_recovery") is Prompt.RESUMED
+    assert kind("[cron:6d00 rig job] Do it", tool="cron") is Prompt.VISIBLE
 
 
 def test_report_of_a_child_that_quotes_the_heartbeat_file_is_a_report():
@@ -117,5 +123,19 @@ def test_announcement_of_3_31_is_read_from_its_text_and_its_provenance(status, o
     assert told(text, key=CHILD, tool="subagent_announce") == expected
 
 
+def test_announcement_of_9_6_is_read_from_its_event_and_not_from_what_the_child_says():
+    text = (
+        "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nOpenClaw runtime context (internal):\n\n"
+        f"[Internal task completion event]\nsource: subagent\nsession_key: {CHILD}\nsession_id: 35e17ba9\n"
+        "type: subagent task\ntask: leaf\nstatus: completed\n\n"
+        'Child result:\n<<<DATA\nstatus: failed\nsubagent task "x" failed\n>>>\n\nAction:\nReply.'
+    )
+    assert told(text) == Announcement(SessionId("35e17ba9"), SessionKey(CHILD), "", "done")
+
+
 def test_hostile_padding_is_taken_off_in_no_time():
     assert strip_padding("System: [x\n" * 700 + "Sender (untrusted metadata):\n```json\n" * 100)
+
+
+def test_hostile_events_are_read_in_no_time():
+    told("[Internal task completion event]\n" * 240, tool="subagent_announce")

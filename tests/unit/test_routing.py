@@ -13,8 +13,15 @@ USER = "humanuser1xxxxxxxxxxxxxxxx"
 UUID = "06e9d631-ac70-4a4c-abb7-35494391b018"
 
 
-def routed(key: str, channel: str = "", to: str = "", thread_id: str = ""):
-    entry = StoreEntry(SessionKey(key), SessionId("s"), channel=channel, to=to, thread_id=thread_id)
+def routed(key: str, channel: str = "", to: str = "", thread_id: str = "", native: str = ""):
+    entry = StoreEntry(
+        SessionKey(key),
+        SessionId("s"),
+        channel=channel,
+        to=to,
+        thread_id=thread_id,
+        native_channel_id=native,
+    )
     return route(SessionKey(key), entry)
 
 
@@ -50,6 +57,22 @@ def test_thread_of_the_entry_is_the_root_where_it_speaks_of_the_same_channel():
 )
 def test_direct_session_goes_to_its_user(key):
     assert routed(key, "mattermost", "", "") == DirectTarget(USER)
+
+
+def test_direct_message_goes_to_the_channel_between_its_user_and_our_own_bot():
+    assert routed("agent:main:main", "mattermost", f"user:{USER}", native=OTHER) == DirectTarget(USER)
+
+
+def test_direct_message_of_a_user_who_has_no_id_goes_to_the_channel_that_the_store_names():
+    assert routed("agent:main:main", "mattermost", "user:@bob", native=OTHER) == ChannelTarget(OTHER, "")
+    assert routed("agent:main:main", "mattermost", "user:@bob", native="x") is None
+
+
+@pytest.mark.parametrize("to", ["", "heartbeat", f"channel:{CHANNEL}"])
+def test_channel_where_a_session_began_is_not_where_it_is_now(to):
+    expected = ChannelTarget(CHANNEL, "") if to.startswith("channel:") else None
+    assert routed("agent:main:main", "mattermost", to, native=OTHER) == expected
+    assert routed("agent:main:main", "webchat", to, native=OTHER) is None
 
 
 def test_main_session_goes_where_it_was_last_written_to():
@@ -117,6 +140,11 @@ def test_cron_run_has_no_place_wherever_it_delivers():
         (f"agent:main:acp:{UUID}", "main", Kind.ACP),
         ("agent:main:explicit:nightly", "main", Kind.EXPLICIT),
         ("agent:main:main:heartbeat", "main", Kind.HEARTBEAT),
+        (f"agent:main:mattermost:work:channel:{CHANNEL}", "main", Kind.CHANNEL),
+        (f"agent:main:main:thread:{ROOT}", "main", Kind.MAIN),
+        (f"agent:lead-{UUID}:mattermost:channel:{CHANNEL}:thread:{ROOT}", f"lead-{UUID}", Kind.CHANNEL),
+        (f"agent:mc-gateway-{UUID}:subagent:{UUID}", f"mc-gateway-{UUID}", Kind.SUBAGENT),
+        (f"agent:main:dashboard:{UUID}", "main", Kind.OTHER),
         ("agent:main:spawnfail", "main", Kind.OTHER),
         (f"hook:{UUID}", "", Kind.HOOK),
         ("global", "", Kind.OTHER),

@@ -565,3 +565,103 @@ def test_ages_are_never_negative():
     watched.at(0, lines(t.header(), t.user(500), t.assistant(501, call()), reading=Reading.FIRST))
     watched.until(5)
     assert "-" not in watched.text
+
+
+# What 2026.9.6 does otherwise
+
+
+def test_reset_in_mid_turn_ends_it_as_interrupted_and_the_session_goes_on():
+    watched, t = begun()
+    watched.at(4, t.entry(4, "reset", reason="new"))
+    assert watched.states == ["INTERRUPTED"]
+    assert watched.text.startswith("[INTERRUPTED] main | 4s\nLet me see.\nexec: make test no result")
+    watched.at(4.1, t.user(4.1, "/new"), t.injected(4.1, "✅ New session started."))
+    watched.at(20, t.user(20, "And now?"), t.assistant(21, call("c2")))
+    assert watched.states == ["INTERRUPTED", "ACTIVE"]
+
+
+def test_reset_after_a_turn_changes_nothing_and_its_command_gets_no_box():
+    watched, t = begun()
+    watched.at(2, t.ok(2, "c1"), t.final(3))
+    before = watched.texts
+    watched.at(
+        60, t.entry(60, "reset", reason="new"), t.user(60, "/new"), t.injected(60.1, "✅ New session.")
+    )
+    watched.until(90)
+    assert watched.texts == before
+
+
+def test_message_that_waited_for_a_call_when_the_session_was_reset_is_forgotten():
+    watched, t = begun()
+    watched.at(2, t.user(2, "Faster, please"))
+    watched.at(4, t.entry(4, "reset", reason="reset"))
+    watched.at(9, t.user(9, "Something else"), t.assistant(10, call("c2")), t.ok(11, "c2"), t.final(12))
+    assert watched.states == ["INTERRUPTED", "DONE"]
+
+
+def test_whatever_comes_after_a_reset_is_no_part_of_the_turn_before():
+    watched, t = begun()
+    watched.at(2, t.user(2, "Faster, please"))
+    watched.at(4, t.entry(4, "reset", reason="reset"))
+    watched.at(5, t.ok(5, "c1"))
+    watched.at(9, t.assistant(9, call("c2"), asked_s=8))
+    assert watched.states == ["INTERRUPTED", "ACTIVE"]
+    assert "exec: make test still running" in watched.texts[0], "which is how it stood at the reset"
+    assert watched.texts[1].startswith("[ACTIVE] main | 1s"), "it begins with the model, not with the message"
+
+
+def test_abort_that_only_the_gateway_marks_leaves_the_call_without_a_result():
+    watched, t = begun()
+    watched.at(6, t.injected(6, "Let me see.", openclawAbort={"aborted": True, "origin": "rpc"}))
+    watched.store_at(6, **status("killed", started_s=0, ended_s=6, abortedLastRun=True))
+    assert watched.states == ["ABORTED"]
+    assert "exec: make test no result" in watched.text
+    watched.store_at(10, status=None)
+    watched.at(10, t.user(10, "Again"), t.assistant(11, call("c2")))
+    assert watched.states == ["ABORTED", "ACTIVE"]
+
+
+def test_overload_without_a_line_is_a_turn_at_work_until_its_only_error():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(version=4), t.user(0))
+    for started_s in (0, 1, 3, 6, 13, 32, 62):
+        watched.store_at(started_s + 0.2, **status("running", started_s=started_s + 0.1))
+    watched.until(87)
+    assert watched.history == ["ACTIVE"]
+    watched.at(88, t.failed(88))
+    watched.store_at(88.1, **status("failed", started_s=62, ended_s=88))
+    watched.until(99)
+    assert watched.states == ["ACTIVE"]
+    watched.until(103)
+    assert watched.history == ["ACTIVE", "ERROR"]
+    assert watched.text.startswith("[ERROR] main | 1m 28s\nError: 529 Overloaded")
+
+
+def test_restart_that_the_gateway_tells_of_begins_a_new_turn():
+    watched, t = begun()
+    told = {"kind": "internal_system", "sourceTool": "main_session_restart_recovery"}
+    watched.at(30, t.user(30, "Your run was interrupted; go on.", provenance=told))
+    assert watched.states == ["INTERRUPTED"]
+    watched.at(31, t.assistant(31, call("c2")))
+    assert watched.states == ["INTERRUPTED", "ACTIVE"]
+    assert watched.texts[0].startswith("[INTERRUPTED] main | 1s"), "it ended with its own last line"
+
+
+def test_command_that_waits_for_approval_is_at_work_however_long_it_is_quiet():
+    watched, t = begun()
+    watched.store_at(1, **status("running", started_s=0))
+    watched.until(600)
+    assert watched.states == ["ACTIVE"]
+    watched.at(600, t.ok(600, "c1"), t.final(601))
+    assert watched.states == ["DONE"]
+    assert "exec: make test [OK]" in watched.text
+
+
+def test_words_before_a_call_and_bookkeeping_are_what_they_were():
+    watched, t = Watched(), Transcript()
+    words = said("Let me see.") | {"textSignature": '{"v":1,"phase":"commentary"}'}
+    watched.at(0, t.header(version=4), t.user(0), t.entry(0, "thinking_level_change"))
+    watched.at(1, t.assistant(1, words, call("c1"), __openclaw={"runId": "r"}))
+    watched.at(2, t.ok(2, "c1"), t.entry(2, "custom", customType="openclaw.cache-ttl", data={"x": []}))
+    watched.at(3, t.entry(3, "something_new", data="x"), t.final(3))
+    assert watched.text.split("\n")[1:4] == ["Let me see.", "exec: make test [OK]", "All done."]
