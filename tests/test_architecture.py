@@ -17,14 +17,17 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 VALUES = {"status_watcher.model", "status_watcher.source"}
-PARSERS = {"orjson", "msgspec"}
+PARSERS = {"orjson", "msgspec", "pyjson5"}
 LONGEST_MODULE_LINES = 400
 
 EDGE_FAMILIES = {
-    # One reader of OpenClaw's files, in parts; nobody else needs to know that it has parts.
-    "file_source": {"agent_dir", "file_source", "followed", "index_file", "jobs", "listing", "locate"}
-    | {"readers", "tail", "watch"},
+    # The reader of OpenClaw's sessions, in parts; nobody else needs to know that it has parts.
+    "installation": {"installation", "store_choice"}
+    | {"agent_dir", "file_source", "followed", "index_file", "jobs", "listing", "locate"}
+    | {"readers", "tail", "watch"}
+    | {name.rpartition(".")[2] for name in MODULES if name.startswith("status_watcher.edge.database_")},
     "ledger": {"ledger", "ledger_file"},
+    "openclaw_file": {"openclaw_file", "openclaw_watch"},
 }
 EVERYBODY = {"status_watcher.app"}
 """Knows everyone; the command line alone starts it."""
@@ -151,7 +154,9 @@ def test_only_the_demo_knows_the_sandbox_and_only_the_command_line_the_demo(name
     [
         ("pybreaker", {"edge.breaker"}),
         ("watchdog", {"edge.watch"}),
-        ("msgspec", {"core.labels", "core.transcript"}),
+        ("msgspec", {"core.labels", "core.nested", "core.results", "core.transcript"}),
+        ("pyjson5", {"core.openclaw_document"}),
+        ("dotenv", {"edge.openclaw_file"}),
     ],
 )
 def test_library_is_known_to_one_module(library, only):

@@ -50,6 +50,8 @@ class Health:
     mattermost_last_ok_s: float | None
     """Seconds since Mattermost last did what we asked; None before the first time."""
     problems: tuple[str, ...] = ()
+    stores: Mapping[str, str] = field(default_factory=dict)
+    """What each agent's sessions are read from, by the agent's id; only when any agent was found."""
     counters: Mapping[str, int] = field(default_factory=dict)
     """Counts since the start, by name; the document has them only when there are any."""
 
@@ -80,6 +82,8 @@ def to_json(health: Health) -> bytes:
         "mattermost": {"last_ok_s": None if last_ok_s is None else round(max(0.0, last_ok_s), 1)},
         "problems": health.problems,
     }
+    if health.stores:
+        document["stores"] = dict(health.stores)
     if health.counters:
         document["counters"] = dict(health.counters)
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
@@ -103,7 +107,7 @@ def from_json(body: bytes) -> Health | None:
             "mattermost": {"last_ok_s": int() | float() | None as last_ok_s},
             "problems": list(problems),
         }:
-            counters = document.get("counters", {})
+            stores, counters = document.get("stores", {}), document.get("counters", {})
             return Health(
                 status=status,
                 version=version,
@@ -114,6 +118,7 @@ def from_json(body: bytes) -> Health | None:
                 watch=Watch(mode, alive),
                 mattermost_last_ok_s=None if last_ok_s is None else float(last_ok_s),
                 problems=tuple(str(problem) for problem in problems),
+                stores=stores if isinstance(stores, dict) else {},
                 counters=counters if isinstance(counters, dict) else {},
             )
         case _:

@@ -44,11 +44,14 @@ class FileSource:
         sweep_s: float = SWEEP_S,
         full_sweep_s: float = FULL_SWEEP_S,
         open_file: Callable[[str, int], int] = os.open,
+        speaks: Callable[[AgentId, str], bool] | None = None,
     ) -> None:
         """Transcripts written in the last `fresh_s` seconds are read at start, older ones when they change.
 
         0 stands for all of them. `now` is the wall clock, which is compared to files' times; `clock` is a
-        monotonic one; `open_file` has the face of `os.open`.
+        monotonic one; `open_file` has the face of `os.open`. `speaks` tells, of an agent and its directory,
+        whether its sessions are in files (without it they always are); it may block, and is asked at every
+        look for agents.
         """
         self._layout = layout
         self._fresh_s = fresh_s
@@ -56,6 +59,7 @@ class FileSource:
         self._now = now
         self._clock = clock
         self._open_file = open_file
+        self._speaks = speaks
         self._sweep_s = sweep_s
         self._full_sweep_s = full_sweep_s
         self._counters = Counters()
@@ -107,7 +111,8 @@ class FileSource:
 
     def health(self) -> WatchHealth:
         """How it watches, whether that works, and what stands in its way."""
-        problems = [*(self._located.problems if self._located else ()), *self._watch.problems()]
+        located = self._located
+        problems = [*(located.problems if located else ()), *self._watch.problems()]
         for place in self._dirs.values():
             problems += place.problems()
         if self._missing_events and self._watch.mode == "inotify":
@@ -118,7 +123,16 @@ class FileSource:
             mode=self._watch.mode,
             alive=self._shared is not None and self._watch.alive,
             problems=tuple(problems),
+            nothing_found=located.missing if located else "",
         )
+
+    def want(self, agent: AgentId, session_ids: frozenset[SessionId]) -> None:
+        """Read these sessions, however old they are, when the agent is followed next."""
+        self._wanted[agent] = self._wanted.get(agent, frozenset()) | session_ids
+
+    def look_for_agents(self) -> None:
+        """Agents may have come, gone, or be told by another store now."""
+        self._ask(self._relocation)
 
     def counters(self) -> Counters:
         """A snapshot."""
@@ -206,6 +220,11 @@ class FileSource:
 
         def look() -> tuple[Located, frozenset[str]]:
             located = locate(self._layout)
+            speaks = self._speaks
+            spoken = tuple(
+                place for place in located.sessions if speaks is None or speaks(place.agent, place.agent_dir)
+            )
+            located = replace(located, sessions=spoken, others=tuple(set(located.sessions) - set(spoken)))
             return located, self._watch.follow(located.watched)
 
         located, unlisted = await shared.readers.run(look)
@@ -218,6 +237,8 @@ class FileSource:
                 # Between its being made and being watched, files may have come that nothing announces.
                 self._dirs[place.path].relist()
                 self._dirs[place.path].look_at_index()
+        for place in located.others:
+            self._dirs.pop(place.path, None)  # another store tells it: what is followed here would be a relic
         for path, directory in list(self._dirs.items()):
             directory.removed = path not in paths and bool(paths)
             if path not in paths and directory.idle:

@@ -34,6 +34,11 @@ class SessionsDir:
     path: str
     index_path: str
 
+    @property
+    def agent_dir(self) -> str:
+        """The directory that holds everything of the agent."""
+        return self.path.rpartition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Located:
@@ -45,6 +50,10 @@ class Located:
     nurseries: tuple[str, ...] = ()
     """Directories in which what is missing yet would appear."""
     problems: tuple[str, ...] = ()
+    missing: str = ""
+    """That there is nothing yet, and where."""
+    others: tuple[SessionsDir, ...] = ()
+    """Of agents whose sessions are told elsewhere: not followed here."""
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -63,16 +72,14 @@ def locate(layout: Layout) -> Located:
         start = layout.state_dir
     root = os.path.realpath(start)
     if not _is_dir(root):
-        return Located(root, problems=(f"{printable(os.fspath(start))} is no directory yet",))
+        return Located(root, missing=f"{printable(os.fspath(start))} is no directory yet")
     found = (
         _below_state(root)
         if layout.transcript_dir is None and layout.sessions_json is None
         else _inside(root)
     )
     if not found.sessions:
-        found = replace(
-            found, problems=(*found.problems, f"no sessions directory below {printable(root)} yet")
-        )
+        found = replace(found, missing=f"no sessions directory below {printable(root)} yet")
     return found if layout.sessions_json is None else _with_index(found, layout.sessions_json)
 
 

@@ -1,0 +1,196 @@
+"""Decides, agent by agent, which store is followed, and notices when that changes."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from status_watcher.core.filenames import INDEX_NAME, StoreIndex, Transcript, classify
+from status_watcher.core.stores import (
+    DatabaseLook,
+    FilesLook,
+    NoDatabase,
+    SessionsInIt,
+    Store,
+    Unusable,
+    choose,
+    described,
+)
+from status_watcher.edge.index_file import Fresh, IndexFile
+from status_watcher.edge.tail import Opener
+from status_watcher.model import AgentId
+
+DATABASE_NAME: Final = "agent/openclaw-agent.sqlite"
+_SESSIONS: Final = "sessions"
+
+_Stamp = tuple[tuple[int, int, int], ...]
+"""Inode, size and time of each file that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """The operator named files: `SESSIONS_JSON`, or a `TRANSCRIPT_DIR` that itself holds some."""
+
+    variable: str
+    sessions_dir: str
+    """Its real path."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    store: Store
+    files: FilesLook | None
+    database: DatabaseLook
+    files_stamp: _Stamp
+    database_stamp: _Stamp
+    forced: bool
+
+
+class StoreChoice:
+    """The store that speaks for each agent. Its methods may be called from several threads."""
+
+    def __init__(
+        self,
+        look_at_database: Callable[[str], DatabaseLook],
+        forced: Forced | None,
+        on_switch: Callable[[AgentId, Store], None],
+    ) -> None:
+        """`on_switch` runs on the thread that noticed it, before anybody acts on it."""
+        self._look_at_database = look_at_database
+        self._forced = forced
+        self._on_switch = on_switch
+        self._lock = threading.Lock()
+        self._known: dict[AgentId, _Known] = {}
+
+    def speaker(self, agent: AgentId, agent_dir: str) -> Store:
+        """Who speaks for the agent now; looks at its directory, which may block."""
+        with self._lock:
+            known = self._known.get(agent)
+            fresh = self._look(agent_dir, known)
+            self._known[agent] = fresh
+        if known is not None and known.store is not fresh.store:
+            self._on_switch(agent, fresh.store)
+        return fresh.store
+
+    def current(self, agent: AgentId) -> Store | None:
+        """Who spoke for the agent when somebody looked last; None if nobody ever did."""
+        known = self._known.get(agent)
+        return known.store if known is not None else None
+
+    def stores(self) -> Mapping[AgentId, str]:
+        """What `/health` says of each agent's store."""
+        return {agent: described(k.store, k.database) for agent, k in sorted(self._known.items())}
+
+    def problems(self) -> tuple[str, ...]:
+        """What a person should know of these choices, one line each."""
+        lines = []
+        for agent, known in sorted(self._known.items()):
+            match known.store, known.database:
+                case Store.NEITHER, Unusable(reason=reason):
+                    lines.append(
+                        f"agent {agent}: its database cannot be used ({reason}) and its files are older: "
+                        "showing nothing of it until one of them can be trusted"
+                    )
+                case Store.FILES, SessionsInIt() if known.forced and self._forced is not None:
+                    if choose(known.files, known.database) is Store.DATABASE:
+                        lines.append(
+                            f"agent {agent}: its sessions are in openclaw-agent.sqlite now, but "
+                            f"{self._forced.variable} names files: unset it to follow the database"
+                        )
+                case _:
+                    pass
+        return tuple(lines)
+
+    def _look(self, agent_dir: str, known: _Known | None) -> _Known:
+        sessions, database_path = f"{agent_dir}/{_SESSIONS}", f"{agent_dir}/{DATABASE_NAME}"
+        forced = self._forced is not None
+        if self._forced is not None:
+            sessions = self._forced.sessions_dir
+        files_stamp = _stamp(f"{sessions}/{INDEX_NAME}", sessions)
+        database_stamp = _stamp(database_path, f"{database_path}-wal")
+        if known is not None and not _may_differ(known, files_stamp, database_stamp):
+            return known
+        database = self._look_at_database(database_path)
+        if isinstance(database, NoDatabase) and known is not None:
+            database = _vanished(known.database)
+        # Without a rival the files need no look.
+        files = _look_at_files(sessions) if isinstance(database, SessionsInIt | Unusable) else None
+        store = choose(files, database)
+        if forced and files is not None:
+            store = Store.FILES
+        return _Known(store, files, database, files_stamp, database_stamp, forced)
+
+
+def _may_differ(known: _Known, files_stamp: _Stamp, database_stamp: _Stamp) -> bool:
+    """Whether another look may decide otherwise: the store that speaks only becomes newer by being written.
+
+    Forced files are looked past, so that a database which becomes newer is told.
+    """
+    if isinstance(known.database, Unusable):
+        return True
+    match known.store:
+        case Store.FILES:
+            return database_stamp != known.database_stamp
+        case Store.DATABASE:
+            return files_stamp != known.files_stamp or _inode(database_stamp) != _inode(known.database_stamp)
+        case _:
+            return True
+
+
+def _vanished(before: DatabaseLook) -> DatabaseLook:
+    """A database that was there a moment ago is being replaced or restored: its last word still counts."""
+    match before:
+        case SessionsInIt(newest_ms=newest_ms):
+            return Unusable("missing", newest_ms)
+        case Unusable(changed_ms=changed_ms):
+            return Unusable("missing", changed_ms)
+        case _:
+            return NoDatabase()
+
+
+def _look_at_files(sessions: str) -> FilesLook | None:
+    if not any(_is_ours(name) for name in _names(sessions)):
+        return None
+    look = IndexFile(f"{sessions}/{INDEX_NAME}", Opener(sessions, os.open)).look()
+    entries = look.index.entries.values() if isinstance(look, Fresh) else ()
+    return FilesLook(max((entry.updated_at_ms or 0 for entry in entries), default=0))
+
+
+def _is_ours(name: str) -> bool:
+    return isinstance(classify(name), Transcript | StoreIndex)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries]
+    except OSError:
+        return []
+
+
+def _stamp(*paths: str) -> _Stamp:
+    found = []
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def _inode(stamp: _Stamp) -> int:
+    return stamp[0][0]
+
+
+def forced_by(transcript_dir: Path | None, sessions_json: Path | None) -> Forced | None:
+    """Whether the configuration forces files; looks into the directory, may block."""
+    if sessions_json is not None:
+        directory = transcript_dir if transcript_dir is not None else sessions_json.parent
+        return Forced("SESSIONS_JSON", os.path.realpath(directory))
+    if transcript_dir is not None and any(_is_ours(name) for name in _names(os.fspath(transcript_dir))):
+        return Forced("TRANSCRIPT_DIR", os.path.realpath(transcript_dir))
+    return None
