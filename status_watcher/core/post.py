@@ -46,6 +46,8 @@ class BoxRecord:
     ended: bool = False
     gone: bool = False
     renewed: bool = False
+    kept_at_ms: int = 0
+    """When an ended box was kept last, by the wall clock; known only of boxes that were read at the start."""
 
 
 def sendable(text: str) -> str:

@@ -5,13 +5,13 @@ input: unknown parents, cycles and great depth end in a bounded tree.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.session import Session
 from status_watcher.core.turn import Announced, Call, Ending, Run, Turn
-from status_watcher.core.verdict import Rules, Verdict, judge, state_of, store_ending
+from status_watcher.core.verdict import Rules, Verdict, judge, state_of, store_ended_ms, store_ending
 from status_watcher.model import AgentId, SessionId, SessionKey, State, ToolCallId
 
 __all__ = ["ChildView", "Forest", "Rules", "TurnView", "Verdict", "Views"]
@@ -24,6 +24,10 @@ MOST_REMEMBERED = 1_000
 SPAWN_SLACK_MS = 2_000
 """A child's first line may carry a time slightly before its parent's result line."""
 
+TRACE_WAIT_MS = 5_000
+"""How long after our start a sub-agent of before may still turn up: two looks at the store are that far
+apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
@@ -34,6 +38,10 @@ class ChildView:
     turns: tuple["TurnView", ...]
     verdict: Verdict
     start_ms: int
+    traced: bool = True
+    """False: it was started before this run of the daemon, and neither store nor transcript tells of it."""
+    outcome_known: bool = True
+    """False: nor has its parent told how it fared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,8 @@ class Forest(Protocol):
 
     def session_of(self, agent: AgentId, key: SessionKey) -> Session | None: ...
 
+    def has_index(self, agent: AgentId) -> bool: ...
+
 
 @dataclass(slots=True)
 class _Walk:
@@ -65,6 +75,8 @@ class _Walk:
 
     agent: AgentId
     now_ms: int
+    boxed: bool
+    """The turn at the top has an open box, which is worth waiting for."""
     shown: set[SessionKey] = field(default_factory=set)
     """Keys that stand in it already: nobody stands in it twice."""
 
@@ -84,9 +96,15 @@ class Views:
         self._rules = rules
         self._children: dict[SessionKey, tuple[Call, _Stamp, ChildView]] = {}
 
-    def of(self, session: Session, turn: Turn, now_ms: int, key: SessionKey | None) -> TurnView:
-        """The turn as it stands at `now_ms`, as the top of its tree; `key` is the session's."""
-        walk = _Walk(session.agent, now_ms)
+    def of(
+        self, session: Session, turn: Turn, now_ms: int, key: SessionKey | None, *, boxed: bool = False
+    ) -> TurnView:
+        """The turn as it stands at `now_ms`, as the top of its tree; `key` is the session's.
+
+        `boxed`: it has a box that is open. One that has none yet is not kept open for sub-agents of which
+        there is no trace.
+        """
+        walk = _Walk(session.agent, now_ms, boxed)
         if key is not None:
             walk.shown.add(key)
         return self._turn(session, turn, key, walk, depth=0)
@@ -113,7 +131,7 @@ class Views:
         verdict = judge(
             turn,
             runs,
-            [child.verdict for child in children.values()],
+            [_for_parent(child, walk) for child in children.values()],
             self._rules,
             walk.now_ms,
             seen_ms,
@@ -139,7 +157,8 @@ class Views:
         session = self._forest.session_of(walk.agent, key)
         revision = session.revision if session is not None else -1
         ending = (parent.run.ending, parent.run.ending_ms)
-        stamp: _Stamp = (session, revision, entry, len(parent.announced), *ending)
+        told = (len(parent.announced), len(parent.runs))
+        stamp: _Stamp = (session, revision, entry, walk.boxed, *told, *ending)
         known = self._children.get(key)
         if known is not None and known[0] is call and known[1] == stamp:
             recheck_ms = known[2].verdict.recheck_ms
@@ -174,11 +193,48 @@ class Views:
             views.append(self._turn(session, turn, key, walk, depth))
         session_id = session.id if session is not None else entry.session_id if entry is not None else None
         verdict = _child_verdict(views, _told(parent, key, label, session_id), entry)
-        traceless = session is None and entry is None and verdict.ended_ms is None
-        if traceless and call.at_ms < self._rules.run_started_ms:
-            verdict = Verdict(State.INTERRUPTED, call.at_ms)
         start_ms = views[0].turn.start_ms if views else call.at_ms
-        return ChildView(key, label, tuple(views), verdict, start_ms)
+        traceless = session is None and entry is None and verdict.ended_ms is None
+        if not traceless or call.at_ms >= self._rules.run_started_ms:
+            return ChildView(key, label, tuple(views), verdict, start_ms)
+        answered_ms = _answered_at_ms(parent, call)
+        if answered_ms is not None:
+            verdict = Verdict(State.DONE, answered_ms, None, answered_ms)
+            return ChildView(key, label, (), verdict, start_ms, traced=False)
+        verdict = self._untraced(call, walk)
+        return ChildView(key, label, (), verdict, start_ms, traced=False, outcome_known=False)
+
+    def _untraced(self, call: Call, walk: _Walk) -> Verdict:
+        """A sub-agent of before this run that no store names: it has ended, at an unknown time, as soon as
+        the store has been looked at twice. How it ended is not known; that it failed nobody has seen.
+        """
+        known_ms = self._rules.run_started_ms + TRACE_WAIT_MS
+        if walk.boxed and (walk.now_ms < known_ms or not self._forest.has_index(walk.agent)):
+            again_ms = known_ms if walk.now_ms < known_ms else walk.now_ms + TRACE_WAIT_MS
+            return Verdict(State.ACTIVE, None, again_ms)
+        return Verdict(State.DONE, call.at_ms, None, known_ms)
+
+
+def _for_parent(child: ChildView, walk: _Walk) -> Verdict:
+    """The verdict on a child as its parent's turn counts it: the answer to one without a trace is waited for
+    only where a box is open.
+    """
+    if child.outcome_known or walk.boxed:
+        return child.verdict
+    return replace(child.verdict, known_ms=0)
+
+
+def _answered_at_ms(parent: Turn, call: Call) -> int | None:
+    """When the parent was at the latest told of the end of the child that this call started.
+
+    It answers each end by a run of its own, if it was not told of several at once: only as many answers as
+    there are children tell that all of them have ended.
+    """
+    spawned, answers = parent.spawned, parent.runs[1:]
+    if len(answers) < len(spawned):
+        return None
+    at_ms = answers[spawned.index(call)].model_start_ms
+    return at_ms if at_ms >= call.at_ms else None
 
 
 def _answers(run: Run, children: Mapping[ToolCallId, ChildView], rules: Rules) -> bool:
@@ -230,9 +286,11 @@ def _child_verdict(views: list[TurnView], told: Announced | None, entry: StoreEn
     if not views:
         if told is not None:
             return Verdict(_told_state(told, failing=False), told.at_ms, None, told.at_ms)
-        ending = store_ending(Run(0, 0), entry) if entry is not None else None
-        if entry is not None and ending is not None and entry.ended_at_ms is not None:
-            return Verdict(state_of(ending), entry.ended_at_ms, None, entry.ended_at_ms)
+        unseen = Run(0, 0)
+        ending = store_ending(unseen, entry) if entry is not None else None
+        ended_ms = store_ended_ms(unseen, entry) if entry is not None else None
+        if ending is not None and ended_ms is not None:
+            return Verdict(state_of(ending), ended_ms, None, ended_ms)
         return Verdict(State.ACTIVE, None)
     last = views[-1]
     open_views = [view for view in views if view.verdict.ended_ms is None]

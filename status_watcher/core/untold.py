@@ -7,6 +7,13 @@ from status_watcher.core.verdict import Rules, Verdict
 from status_watcher.model import State
 
 
+def runs_untold(entry: StoreEntry | None, start_ms: int, rules: Rules) -> bool:
+    """Whether the store says that it runs, and not just because nobody took that back long ago."""
+    if entry is None or entry.status is not StoreStatus.RUNNING:
+        return False
+    return start_ms >= rules.run_started_ms - rules.idle_timeout_ms
+
+
 def judge_untold(
     entry: StoreEntry | None,
     *,

@@ -8,6 +8,9 @@ from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.turn import Ending, Last, Run, Turn
 from status_watcher.model import State
 
+RUN_SLACK_MS = 2_000
+"""How far the store's start of a run may lie before the run's first line (0.6 s in 2026.7.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -106,9 +109,10 @@ def store_ending(run: Run, entry: StoreEntry) -> Ending | None:
 
     Its fields lie in known ways (2026.3.31, 2026.7.1): a status left from an earlier run has an end before
     the run's last line, or before its own start. A run that the gateway found dead at its restart is failed
-    with `abortedLastRun`.
+    with `abortedLastRun`. `endedAt` is optional; without it (seen nowhere) the store's run must have begun
+    with this one.
     """
-    ended_ms = entry.ended_at_ms
+    ended_ms = store_ended_ms(run, entry)
     if run.ending is not None or ended_ms is None or ended_ms < run.last_ms:
         return None
     if entry.started_at_ms is not None and entry.started_at_ms > ended_ms:
@@ -126,6 +130,13 @@ def store_ending(run: Run, entry: StoreEntry) -> Ending | None:
             return None
         case _:
             assert_never(entry.status)
+
+
+def store_ended_ms(run: Run, entry: StoreEntry) -> int | None:
+    """When the store's run ended, or was last heard of if it does not say; None if it may be another run."""
+    if entry.ended_at_ms is not None or entry.started_at_ms is None:
+        return entry.ended_at_ms
+    return entry.updated_at_ms if entry.started_at_ms >= run.start_ms - RUN_SLACK_MS else None
 
 
 def state_of(ending: Ending) -> State:

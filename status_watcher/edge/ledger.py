@@ -48,6 +48,11 @@ class Ledger:
         return self._contents.open_boxes
 
     @property
+    def ended_boxes(self) -> tuple[BoxRecord, ...]:
+        """Those that had ended not long ago when the file was opened, with the time of that."""
+        return self._contents.ended_boxes
+
+    @property
     def closed_well(self) -> bool:
         """The last run closed the file: what it says of texts can be trusted."""
         return self._contents.closed_well

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,10 @@ SCHEMA_VERSION: Final = 1
 MAX_ENDED_BOXES: Final = 8_000
 """Of some 400 bytes each, so that the file stays under 5 MB."""
 MAX_AGE_MS: Final = 30 * 86_400_000
+TOLD_ENDED_BOXES: Final = 200
+"""Of the ended boxes, those that are told at the start: so many,"""
+TOLD_AGE_MS: Final = 86_400_000
+"""and none that is older. Their turns may have gone on while nobody looked."""
 BAD_FILES_KEPT: Final = 3
 
 _EXPIRE_EVERY = 500  # writes
@@ -70,6 +74,8 @@ class Contents:
     """What the file held when it was opened."""
 
     open_boxes: tuple[BoxRecord, ...] = ()
+    ended_boxes: tuple[BoxRecord, ...] = ()
+    """The newest, at most `TOLD_ENDED_BOXES`, and none older than `TOLD_AGE_MS`."""
     direct: Mapping[UserId, ChannelId] = field(default_factory=dict)
     closed_well: bool = True
     lost: bool = False
@@ -145,11 +151,17 @@ class LedgerFile:
     def _contents(self, db: sqlite3.Connection) -> Contents:
         rows = db.execute(f"SELECT {_COLUMNS} FROM boxes WHERE ended = 0 AND gone = 0")  # noqa: S608 - constants
         records = tuple(_record(row) for row in rows)
+        ended = db.execute(
+            f"SELECT updated_at_ms, {_COLUMNS} FROM boxes"  # noqa: S608 - constants
+            " WHERE ended = 1 AND gone = 0 AND updated_at_ms >= ? ORDER BY updated_at_ms DESC LIMIT ?",
+            (self._wall_ms() - TOLD_AGE_MS, TOLD_ENDED_BOXES),
+        )
+        ended_records = tuple(replace(_record(row[1:]), kept_at_ms=int(row[0])) for row in ended)
         direct = {
             UserId(user): ChannelId(channel) for user, channel in db.execute("SELECT * FROM direct_channels")
         }
         (closed,) = db.execute("SELECT closed FROM last_run").fetchone()
-        return Contents(records, direct, closed_well=closed == 1)
+        return Contents(records, ended_records, direct, closed_well=closed == 1)
 
     def _mark_running(self) -> None:
         if self._db is not None:

@@ -23,6 +23,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from status_watcher.core.traces import trace_of_exc_info
+
 _MOST_QUEUED_LINES = 2000
 _FILE_MAX_BYTES = 5 * 1024 * 1024
 _ROTATED_FILES = 3
@@ -135,10 +137,8 @@ def configure(level: str, secrets: Iterable[str], log_file: Path | None = None) 
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     to_line: list[Processor] = [
-        # The default for tracebacks prints local variables, and the token is one.
-        structlog.processors.ExceptionRenderer(
-            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        ),
+        # The default prints messages and local variables: what agents write, and the token.
+        structlog.processors.ExceptionRenderer(trace_of_exc_info),
         structlog.processors.JSONRenderer(serializer=safe_dumps),
     ]
     redact = _redactor(secrets)

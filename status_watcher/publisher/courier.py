@@ -146,10 +146,9 @@ class Courier:
         self._counts.add("creates")
         # A repeated create answers with the first one's text.
         post.post_id, post.may_say = outcome.value.post_id, frozenset((digest(outcome.value.text),))
-        post.ended = box.ended
+        post.changed = post.changed or post.may_say != frozenset((digest(text),))
+        post.ended = box.ended and not post.changed
         post.pace = after_success(post.pace)
-        if post.may_say != frozenset((digest(text),)):
-            post.changed = True
         await self._ledger.keep_now(post.record())
 
     async def _edit(self, post: Delivery, post_id: PostId, box: Box, errand: Errand) -> None:

@@ -89,6 +89,10 @@ class Publisher:
         """The boxes that an earlier run left open; to be touched or withdrawn by their ids."""
         return tuple(self._ledger.open_boxes)
 
+    def ended_boxes(self) -> Sequence[BoxRecord]:
+        """The boxes that ended in an earlier run, not long ago; to be touched only if their turns went on."""
+        return tuple(self._ledger.ended_boxes)
+
     def touch(self, box_id: BoxId, *, urgent: bool = False) -> None:
         """The box may read differently now: rendered and sent at once, or when its throttle allows.
 
@@ -219,14 +223,15 @@ class Publisher:
                 worker.set_result((post, errand))
             if line.circuit.state == "half_open" and not self._queue.has_due(now_s):
                 line.probe_wanted.set()
-        self._set_alarm()
+        self._set_alarm(now_s)
 
     def _idle_worker(self) -> asyncio.Future[_Job] | None:
         while self._idle and self._idle[0].done():  # cancelled
             self._idle.popleft()
         return self._idle[0] if self._idle else None
 
-    def _set_alarm(self) -> None:
+    def _set_alarm(self, assigned_s: float) -> None:
+        """Ring for what falls due after this time, as of which everything was assigned, be it past by now."""
         due_s = self._queue.next_due_s()
         if due_s is None or not self._idle or self._line.token_refused or self._line.circuit.state == "open":
             at_s = None  # whoever changes that calls `_assign`
@@ -237,7 +242,7 @@ class Publisher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if at_s is not None and at_s > self._loop.time():
+        if at_s is not None and at_s > assigned_s:
             self._timer = self._loop.call_at(at_s, self._ring, at_s)
 
     def _ring(self, at_s: float) -> None:

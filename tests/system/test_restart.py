@@ -1,9 +1,12 @@
 """Stops, kills and starts of the real daemon: a turn has one post all the same, and one that is true."""
 
 import asyncio
+import os
 import random
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,74 @@ async def test_a_box_that_has_ended_is_left_alone_by_sigterm_and_restart(daemon,
     assert await daemon.stop() == 0
     assert box_says(sandbox, "DONE")().message == text
     assert len(sandbox.store.edits) == edits
+
+
+def patches(sandbox: Sandbox) -> int:
+    return sum(request.method != "GET" and "/posts" in request.path for request in sandbox.requests)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+async def test_ended_boxes_whose_turns_did_not_go_on_are_not_written_to_after_a_restart(
+    how, make_daemon, sandbox
+):
+    """One that was done, and one that was timed out; both of a turn that is the last in its file."""
+    daemon = await make_daemon(MAX_SESSION_DURATION_S="2", IDLE_TIMEOUT_S="1")
+    gateway = Gateway(daemon.openclaw)
+    done_in, late_in = new_channel(sandbox).id, new_channel(sandbox).id
+    done, late = gateway.session(done_in), gateway.session(late_in)
+    await daemon.start()
+    late.begin()
+    done.finish(done.begin())
+    await eventually(box_says(sandbox, "DONE", channel_id=done_in), SHOWN_WITHIN_S)
+    await eventually(box_says(sandbox, "TIMEOUT", channel_id=late_in), SHOWN_WITHIN_S)
+    if how == "SIGKILL":
+        await kept_in(daemon.state_dir, 2)
+    before = patches(sandbox)
+    await leave(daemon, how)
+    await daemon.start()
+    # All that is read at the start has been read by then.
+    await during(4, lambda: patches(sandbox) == before, "a box was written to")
+    assert await daemon.stop() == 0
+    assert patches(sandbox) == before
+
+
+async def kept_in(state_dir: Path, boxes_ended: int) -> None:
+    """That the boxes have ended is in the ledger, which takes up to a second."""
+
+    def ended() -> bool:
+        with closing(sqlite3.connect(f"file:{state_dir / 'ledger.sqlite'}?mode=ro", uri=True)) as db:
+            (count,) = db.execute("SELECT count(*) FROM boxes WHERE ended = 1").fetchone()
+        return count == boxes_ended
+
+    await eventually(ended, SHOWN_WITHIN_S)
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("then", ["ends", "goes on"])
+async def test_a_timed_out_turn_that_goes_on_while_the_daemon_is_down_has_its_outcome_in_the_same_post(
+    how, then, make_daemon, sandbox
+):
+    daemon = await make_daemon(MAX_SESSION_DURATION_S="2", IDLE_TIMEOUT_S="1")
+    session = Gateway(daemon.openclaw).session(sandbox.channel.id)
+    await daemon.start()
+    call = session.begin()
+    box = await eventually(box_says(sandbox, "TIMEOUT"), SHOWN_WITHIN_S)
+    await kept_in(daemon.state_dir, 1)
+    await leave(daemon, how)
+    if then == "ends":
+        session.finish(call, "Finished at last.")
+        # Longer ago than what is read at every start: the box is why it is read.
+        await asyncio.to_thread(os.utime, session.path, (time.time() - 600,) * 2)
+        await daemon.start()
+        done = await eventually(box_says(sandbox, "DONE", "Finished at last."), SHOWN_WITHIN_S)
+    else:
+        session.result(call)
+        call = session.call("exec", command="while it was away")
+        await daemon.start()
+        session.finish(call, "Finished at last.")
+        done = await eventually(box_says(sandbox, "DONE", "while it was away"), SHOWN_WITHIN_S)
+    assert done.id == box.id
+    assert len(boxes(sandbox)) == 1
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])

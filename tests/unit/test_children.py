@@ -1,8 +1,14 @@
 """Sub-agents, from the spawn to the answer, at any depth and however they are announced."""
 
+import captures
+import orjson
 import pytest
 from builders import (
+    CHANNEL,
     KEY,
+    MAIN,
+    SESSION,
+    T0,
     Transcript,
     Watched,
     call,
@@ -15,9 +21,13 @@ from builders import (
     said,
     spawn,
     status,
+    store,
 )
+from simulate import Player, board
 
-from status_watcher.model import ChannelTarget
+from status_watcher.core.board import box_id_of
+from status_watcher.core.post import BoxRecord
+from status_watcher.model import ChannelId, ChannelTarget, EntryId, PostId, SessionId
 from status_watcher.source import Reading
 
 A, B = child_key("a"), child_key("b")
@@ -278,6 +288,148 @@ def test_child_of_which_there_is_no_trace_after_our_restart_is_not_waited_for():
     watched.at(102, t.final(102))
     watched.until(120)
     assert watched.states == ["DONE"]
+
+
+# Sub-agents of which there is no trace when we come back
+
+
+def open_box(session_id: str = SESSION, turn_id: str = "e1", made_ms: int = T0) -> BoxRecord:
+    box_id = box_id_of((MAIN, SessionId(session_id)), EntryId(turn_id))
+    place = ChannelTarget(ChannelId(CHANNEL), PostId(""))
+    return BoxRecord(box_id, place, "nonce", made_ms, PostId("p" * 26))
+
+
+def after_restart(*known: bytes) -> Watched:
+    """The daemon starts at 100 s, with an open box for the turn, and reads these lines at 101 s."""
+    watched = Watched(started_s=100)
+    watched.board.restore([open_box()], ms(100))
+    watched.at(101, lines(*known, reading=Reading.FIRST))
+    return watched
+
+
+def spawning(t: Transcript, *keys: str) -> list[bytes]:
+    calls = [spawn(f"s-{key}", f"helper-{key[-1]}") for key in keys]
+    first = [t.header(), t.user(0), t.assistant(1, *calls)]
+    return [*first, *(t.spawned(1, f"s-{key}", key) for key in keys), t.final(2, "They are at work.")]
+
+
+def test_children_whose_parent_answered_every_end_before_our_restart_are_done():
+    t = Transcript()
+    known = [*spawning(t, A, B), t.final(40, "First is back."), t.final(60, "Second is back.")]
+    watched = after_restart(*known)
+    watched.until(130)
+    assert watched.states == ["DONE"]
+    assert watched.text.splitlines()[1:] == [
+        "Sub-agent: helper-a",
+        "[DONE] 39s",
+        "",
+        "Sub-agent: helper-b",
+        "[DONE] 59s",
+        "",
+        "They are at work.",
+        "First is back.",
+        "Second is back.",
+        "",
+        "[DONE] 1m 00s | 400 tokens",
+    ]
+
+
+def test_children_of_whom_too_few_answers_tell_are_said_to_have_ended_and_nothing_more():
+    t = Transcript()
+    watched = after_restart(*spawning(t, A, B), t.final(60, "They are back."))
+    watched.until(130)
+    assert watched.states == ["DONE"]
+    assert watched.text.count("ended, outcome unknown") == 2
+    assert "They are back." in watched.text
+    assert "INTERRUPTED" not in "".join(watched.player.seen.texts.popitem()[1])
+
+
+@pytest.mark.parametrize("version", ["2.26", "3.31"])
+def test_child_of_which_the_parent_was_told_before_our_restart_fared_as_it_was_told(version):
+    t = Transcript(version=version)
+    known = spawning(t, A)
+    told = t.announced(60, label="helper-a", child_key=A, child_session="a", how="timed out")
+    watched = after_restart(*known, told, t.final(61, "It took too long."))
+    assert watched.states == ["DONE"]
+    assert "[TIMEOUT] 59s" in watched.text
+
+
+def test_answer_to_a_child_that_vanished_while_we_were_away_is_waited_for():
+    t = Transcript()
+    watched = after_restart(*spawning(t, A))
+    watched.until(104)
+    assert watched.states == ["ACTIVE"], "one look at the store ends nothing"
+    watched.at(112, t.final(112, "It is back."))
+    assert watched.history == ["ACTIVE", "DONE"]
+    assert "It is back." in watched.text
+    before = watched.text
+    watched.at(150, t.final(150, "Late."))
+    assert watched.text == before
+
+
+def test_child_that_vanished_while_we_were_away_keeps_no_box_open_for_long():
+    t = Transcript()
+    watched = after_restart(*spawning(t, A))
+    watched.until(114.9)
+    assert watched.states == ["ACTIVE"]
+    watched.until(115.1)
+    assert watched.states == ["DONE"]
+    assert "ended, outcome unknown" in watched.text
+
+
+def test_child_that_the_second_look_at_the_store_finds_is_waited_for():
+    t = Transcript()
+    watched = after_restart(*spawning(t, A))
+    watched.entries[A] = child_entry("a", **status("running", started_s=1))
+    watched.until(300)
+    assert watched.states == ["ACTIVE"]
+
+
+def test_store_that_cannot_be_read_ends_no_child():
+    t = Transcript()
+    player = Player(board(ms(100)), ms(100))
+    player.board.restore([open_box()], ms(100))
+    player.at(ms(101), lines(*spawning(t, A), reading=Reading.FIRST))
+    player.until(ms(300))
+    (box,) = player.seen.final.values()
+    assert box.text.startswith("[ACTIVE]")
+    player.at(ms(301), store({KEY: entry()}))
+    player.until(ms(312))
+    (box,) = player.seen.final.values()
+    assert box.text.startswith("[DONE]")
+
+
+def test_turn_that_seemed_over_gets_its_box_when_the_store_tells_of_its_child():
+    t, kid = Transcript(), Transcript("a", prefix="a")
+    watched = Watched(started_s=100)
+    watched.at(101, lines(*spawning(t, A), reading=Reading.FIRST))
+    watched.until(103)
+    assert watched.boxes == []
+    watched.entries[A] = child_entry("a")
+    working = [kid.header(1), kid.user(1, "[Subagent Context]"), kid.assistant(90, call("w"))]
+    watched.at(104, watched.look(), lines(*working, session_id="a", reading=Reading.FIRST))
+    assert watched.states == ["ACTIVE"]
+
+
+def test_children_of_a_recorded_session_that_were_archived_while_we_were_away_are_no_failures():
+    capture = captures.load("2026.7.1/subagents-two")
+    (parent,) = [data for data in capture.files.values() if b"Starting two helpers." in data]
+    known = parent.splitlines()
+    header, first = (orjson.loads(line) for line in (known[0], known[4]))
+    start_ms = first["message"]["timestamp"]
+    now_ms = start_ms + 3_600_000
+    player = Player(board(now_ms), now_ms)
+    known_box = open_box(header["id"], first["id"], start_ms)
+    player.board.restore([known_box], now_ms)
+    player.at(now_ms + 100, store({"agent:main:main": entry(header["id"])}))
+    player.at(now_ms + 200, lines(*known, session_id=header["id"], reading=Reading.FIRST))
+    player.until(now_ms + 60_000)
+    ((box_id, box),) = player.seen.final.items()
+    assert box_id == known_box.box_id
+    text = box.text
+    assert text.startswith("[DONE]")
+    assert text.count("[DONE]") == 4, "first line, two children, last line"
+    assert "B finished" in text
 
 
 def test_restart_of_the_gateway_ends_what_the_turn_had_started_as_well():

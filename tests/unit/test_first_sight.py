@@ -1,5 +1,7 @@
 """Which turns get a box at all, what is found at start, and first turns without a transcript."""
 
+from dataclasses import replace
+
 import pytest
 from builders import (
     CHANNEL,
@@ -200,6 +202,107 @@ def test_first_turn_box_of_the_last_run_is_that_turns_and_not_the_next_ones():
     assert "Answer 0." in watched.texts[0]
     first_box, *_ = watched.player.seen.final
     assert first_box == box_id_of(REF, EntryId("e1"))
+
+
+def ended_record(turn_id: str, kept_s: float) -> BoxRecord:
+    return replace(record(turn_id), ended=True, text_sha256=b"t", kept_at_ms=ms(kept_s))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_ended_box_whose_turn_went_on_while_we_were_away_says_what_came_of_it(later):
+    t = Transcript()
+    known = [t.header(), *turn(t, 0, ended=False), t.final(50, "After all.")]
+    known += turn(t, 60) if later else []
+    watched = restarted(ended_record("e1", kept_s=40))
+    watched.at(101, lines(*known, reading=Reading.FIRST))
+    watched.until(300)
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+    assert watched.states == ["DONE"]
+    assert "After all." in watched.text
+
+
+def test_ended_box_whose_turn_still_goes_on_when_we_come_back_goes_on():
+    t = Transcript()
+    watched = restarted(ended_record("e1", kept_s=40))
+    known = [t.header(), *turn(t, 0, ended=False), t.assistant(90, call("more"))]
+    watched.at(101, lines(*known, reading=Reading.FIRST))
+    assert watched.states == ["ACTIVE"]
+    watched.at(110, t.ok(110, "more"), t.final(111))
+    assert watched.history == ["ACTIVE", "DONE"]
+
+
+def test_ended_box_that_a_late_answer_with_tools_reopened_while_we_were_away_shows_it():
+    child = child_key("c")
+    watched, t, kid = restarted(ended_record("e1", kept_s=30)), Transcript(), Transcript("kid", prefix="k")
+    watched.entries[child] = child_entry("kid")
+    known = [
+        t.header(0),
+        t.user(0),
+        t.assistant(1, call("s", "sessions_spawn", task="x", label="helper")),
+        t.spawned(1, "s", child),
+        t.final(2, "Started."),
+        t.assistant(50, call("late", command="use it")),
+        t.ok(51, "late"),
+        t.final(52, "Used."),
+    ]
+    kid_lines = [kid.header(1), kid.user(1, "[Subagent Context] x"), kid.final(15)]
+    watched.at(
+        101,
+        watched.look(),
+        lines(*known, reading=Reading.FIRST),
+        lines(*kid_lines, session_id="kid", reading=Reading.FIRST),
+    )
+    assert watched.history == ["DONE"]
+    assert "use it" in watched.text
+
+
+def test_ended_box_of_a_turn_that_has_not_gone_on_is_not_touched():
+    t = Transcript()
+    watched = restarted(ended_record("e1", kept_s=4), ended_record("elsewhere", kept_s=4))
+    watched.at(101, lines(t.header(), *turn(t, 0), reading=Reading.FIRST))
+    watched.until(300)
+    assert watched.boxes == []
+    assert watched.player.seen.withdrawn == []
+
+
+def test_ended_box_is_reopened_by_a_late_answer_with_tools_after_our_restart_and_by_no_other():
+    t = Transcript()
+    spawned = [t.header(), t.user(0), t.assistant(1, call("s", "sessions_spawn", task="x", label="helper"))]
+    spawned += [t.spawned(1, "s", child_key("c")), t.final(2, "Started."), t.final(20, "It is back.")]
+    watched = restarted(ended_record("e1", kept_s=31))
+    watched.at(101, lines(*spawned, reading=Reading.FIRST))
+    watched.at(103, t.final(103, "Late."))
+    watched.until(130)
+    assert watched.boxes == []
+    watched.at(131, t.assistant(131, call("late")))
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+    assert watched.states == ["ACTIVE"]
+
+
+def test_ended_box_about_whose_text_there_is_doubt_is_written_again():
+    """The server may have got, or not, what was sent when we were killed."""
+    t = Transcript()
+    watched = restarted(replace(ended_record("e1", kept_s=60), text_sha256=None))
+    watched.at(101, lines(t.header(), *turn(t, 0), reading=Reading.FIRST))
+    assert watched.states == ["DONE"]
+
+
+def test_first_turn_box_that_had_ended_is_that_of_the_turn_that_was_written_down_afterwards():
+    t = Transcript()
+    watched = restarted(ended_record(FIRST_TURN, kept_s=30))
+    watched.at(101, lines(t.header(), *turn(t, 0), *turn(t, 95, ended=False), reading=Reading.FIRST))
+    assert watched.states == ["DONE", "ACTIVE"]
+    first_box, *_ = watched.player.seen.final
+    assert first_box == box_id_of(REF, EntryId("e1"))
+
+
+def test_first_turn_box_that_had_ended_is_not_that_of_a_turn_begun_later():
+    t, elsewhere = Transcript(), ChannelTarget(ChannelId("elsewherexxxxxxxxxxxxxxxxx"), PostId(""))
+    watched = restarted(replace(ended_record(FIRST_TURN, kept_s=30), target=elsewhere))
+    watched.at(101, lines(t.header(90), *turn(t, 90, ended=False), reading=Reading.FIRST))
+    watched.until(300)
+    assert list(watched.player.seen.final) == [box_id_of(REF, EntryId("e1"))]
+    assert watched.boxes[0].target == PLACE, "it is not the old post"
 
 
 def test_name_of_a_box_is_taken_apart_whatever_the_entry_is_called():
