@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 import orjson
 
-from status_watcher import __version__
+from status_watcher import __version__, hook_command
 from status_watcher.config import Config, ConfigErrors, load, load_state_dir, with_absolute_paths
 from status_watcher.core.health import Health
 from status_watcher.edge import background
@@ -147,6 +147,56 @@ def demo(*, once: bool, port: int | None, speed: float | None) -> None:
     from status_watcher.demo import run as demo_run  # noqa: PLC0415 - no other command needs the sandbox
 
     sys.exit(demo_run.main(once=once, port=port, speed=speed))
+
+
+@main.group()
+def hook() -> None:
+    """Put the gateway's hook into OpenClaw's state directory, or take it away."""
+
+
+_of_state_dir = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="OpenClaw's state directory, where the environment does not tell.",
+)
+
+
+@hook.command("install")
+@_of_state_dir
+@click.option("--enable", is_flag=True, help="Also enable it in openclaw.json, and keep a copy of that.")
+def hook_install(*, state_dir: Path | None, enable: bool) -> None:
+    """Copy the hook, or bring an older copy up to date, and tell how to enable it."""
+    _end_with(hook_command.install(_openclaw_environment(state_dir), enable=enable))
+
+
+@hook.command("uninstall")
+@_of_state_dir
+def hook_uninstall(*, state_dir: Path | None) -> None:
+    """Remove the hook; openclaw.json stays as it is."""
+    _end_with(hook_command.uninstall(_openclaw_environment(state_dir)))
+
+
+@hook.command("status")
+@_of_state_dir
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def hook_status(*, state_dir: Path | None, as_json: bool) -> None:
+    """Say whether the hook is installed, up to date and enabled."""
+    _end_with(hook_command.status(_openclaw_environment(state_dir), as_json=as_json))
+
+
+def _openclaw_environment(state_dir: Path | None) -> dict[str, str]:
+    """The environment as a gateway of that state directory would have it."""
+    env = _environment()
+    if state_dir is not None and str(state_dir.absolute()) != env.get("OPENCLAW_STATE_DIR"):
+        env["OPENCLAW_STATE_DIR"] = str(state_dir.absolute())
+        env.pop("OPENCLAW_CONFIG_PATH", None)  # names another installation's file
+    return env
+
+
+def _end_with(answer: hook_command.Answer) -> NoReturn:
+    _say(*answer.lines)
+    _complain(*answer.complaints)
+    sys.exit(answer.code)
 
 
 def _environment() -> dict[str, str]:

@@ -3,6 +3,8 @@
 Every error is one line "VARIABLE: rule" and never holds a value: what was meant as a number may be somebody's
 token. An empty variable counts as not set, because that is how people switch off lines of an env file;
 `POST_TYPE` alone has a meaning when empty.
+
+Where no variable gives Mattermost's URL or the token, OpenClaw's own configuration may (rule in `borrowed`).
 """
 
 import os
@@ -24,6 +26,8 @@ from pydantic import (
     ValidationError,
 )
 
+from status_watcher.borrowed import ELSEWHERE, FILE_NAME, Borrowed, borrow
+from status_watcher.edge.openclaw_file import read_openclaw_config
 from status_watcher.model import ChannelId
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
@@ -42,6 +46,7 @@ PATH_VARIABLES = (
     "SESSIONS_JSON",
     "OPENCLAW_STATE_DIR",
     "CLAWDBOT_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
     "OPENCLAW_HOME",
     "PID_FILE",
     "STATE_DIR",
@@ -56,6 +61,14 @@ class ConfigErrors:
     """Everything that is wrong, one "VARIABLE: rule" each, in the order of the documentation."""
 
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenclawPaths:
+    """Where OpenClaw keeps its state and its configuration, by its own rules."""
+
+    state_dir: Path
+    config: Path
 
 
 def _whole_number(value: object) -> object:
@@ -122,6 +135,8 @@ class Config(BaseModel):
     sessions_json: Path | None = Field(default=None, description="must be a path")
     openclaw_state_dir: Path | None = Field(default=None, description="must be a path")
     """None only when `transcript_dir` or `sessions_json` is set and there is no home directory."""
+    openclaw_config_path: Path | None = Field(default=None, description="must be a path")
+    """OpenClaw's `openclaw.json`, whether it exists or not; None where nothing tells."""
     throttle_ms: Count = _number(500, 50, 60_000, "milliseconds")
     idle_timeout_s: Count = _number(60, 1, 86_400, "seconds")
     max_session_duration_s: Count = _number(1800, 0, 2_592_000, "seconds")
@@ -202,18 +217,21 @@ def load(
         if variable in PATH_VARIABLES and field != "mm_token":
             values[field] = _path(env, variable)
     values |= {"state_dir": state} if (state := _state_dir(env)) else {}
-    if openclaw := _openclaw_state_dir(env, is_dir):
-        values["openclaw_state_dir"] = openclaw
+    paths = openclaw_paths(env, is_dir)
+    if paths is not None:
+        values |= {"openclaw_state_dir": paths.state_dir, "openclaw_config_path": paths.config}
     elif "transcript_dir" not in values and "sessions_json" not in values:
         problems["openclaw_state_dir"] = "OPENCLAW_STATE_DIR: must be set where there is no home directory"
     if "tool_labels_file" in values and not _is_json_object(read_file(_path(env, "TOOL_LABELS_FILE"))):
         problems["tool_labels_file"] = _line("tool_labels_file", named)
+    borrowed = _borrowed(env, values, paths, read_file)
+    values |= borrowed.values
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             field = str(detail["loc"][0])
-            problems[field] = _line(field, named)
+            problems[field] = _line(field, named, borrowed)
     if problems:
         return ConfigErrors(tuple(problems[field] for field in Config.model_fields if field in problems))
     return config
@@ -222,6 +240,19 @@ def load(
 def load_state_dir(env: Mapping[str, str]) -> Path | ConfigErrors:
     """The state directory alone, which is all that `status` and `stop` need to find the daemon."""
     return _state_dir(env) or ConfigErrors((_line("state_dir", {}),))
+
+
+def openclaw_paths(
+    env: Mapping[str, str], is_dir: Callable[[Path], bool] = os.path.isdir
+) -> OpenclawPaths | None:
+    """OpenClaw's state directory and configuration file; None where there is no home directory."""
+    state_dir = _openclaw_state_dir(env, is_dir)
+    if state_dir is None:
+        return None
+    named = _get(env, "OPENCLAW_CONFIG_PATH")
+    return OpenclawPaths(
+        state_dir, _path(env, "OPENCLAW_CONFIG_PATH") if named else state_dir / "openclaw.json"
+    )
 
 
 def with_absolute_paths(env: Mapping[str, str], cwd: Path) -> dict[str, str]:
@@ -247,13 +278,46 @@ def _path(env: Mapping[str, str], variable: str) -> Path:
     return Path(text)
 
 
-def _line(field: str, named: Mapping[str, str]) -> str:
+def _borrowed(
+    env: Mapping[str, str],
+    values: Mapping[str, object],
+    paths: OpenclawPaths | None,
+    read_file: Callable[[Path], bytes | None],
+) -> Borrowed:
+    """What stands in for a URL and a token that no variable gives."""
+    given_url = values.get("mm_url")
+    if "mm_token" in values and given_url is not None:
+        return Borrowed({}, {})
+    watched = [
+        path for name in ("transcript_dir", "sessions_json") if isinstance(path := values.get(name), Path)
+    ]
+    if paths is None:
+        return Borrowed({}, {})
+    inside = all(path.is_relative_to(paths.state_dir) for path in watched)
+    if not inside and not _get(env, "OPENCLAW_CONFIG_PATH"):
+        return Borrowed({}, dict.fromkeys(("mm_url", "mm_token"), ELSEWHERE))
+    config = read_openclaw_config(paths.config, paths.state_dir, env, read_file)
+    url = given_url if isinstance(given_url, str) else None
+    return borrow(config, url, token="mm_token" not in values, same=_is_same_server)
+
+
+def _is_same_server(one: str, other: str) -> bool:
+    try:
+        return _base_url(one.strip()) == _base_url(other.strip())
+    except ValueError:
+        return False
+
+
+def _line(field: str, named: Mapping[str, str], borrowed: Borrowed | None = None) -> str:
     variable = named.get(field, field.upper())
     rule = Config.model_fields[field].description
     if field == "mm_token" and variable == "MM_TOKEN_FILE":
         rule = "must be a readable file with a bot token: 8 to 512 printable ASCII characters without spaces"
+    elif borrowed is not None and field in borrowed.values:
+        rule = f"{rule}; what {FILE_NAME} has is none"
     elif field in _ALIASES and field not in named:
-        rule = f"is required and {rule}"
+        reason = borrowed.reasons.get(field) if borrowed is not None else None
+        rule = f"is required ({reason}) and {rule}" if reason else f"is required and {rule}"
     return f"{variable}: {rule}"
 
 

@@ -1,45 +1,137 @@
-// Starts the status-watcher daemon when an OpenClaw gateway has come up.
+// Starts the status-watcher daemon when an OpenClaw gateway has come up, and tells it when the gateway is stopping.
 //
 // Promise to the gateway: returns at once, never throws and never rejects, whatever the event looks like.
-// At most one line per startup on console.warn, never with a value from the environment or the configuration.
-// Event shape and configuration place as seen in OpenClaw 2026.2.26, 2026.3.31, 2026.7.1 and 2026.9.6.
+// At most one line per event on console.warn, never with a value from the environment or the configuration.
+// Event shapes and configuration place as seen in OpenClaw 2026.2.26, 2026.3.31, 2026.7.1 and 2026.9.6.
+// `gateway:shutdown` fires in the last two, its context has no `cfg`. 2026.9.6 fires it only after it has waited for
+// the runs, minutes maybe; older ones never. So the gateway's own signal is listened for as well.
 
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join } from "node:path";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { userInfo } from "node:os";
+import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HOOK_NAME = "status-watcher-hook";
 const COMMAND = "status-watcher";
 const ALREADY_RUNNING = 3; // exit code of `status-watcher start`
+const INSTALLED = "installed.json"; // written by `status-watcher hook install`: how to start what installed us
+const NOTICE = "gateway-stopping.json"; // in the daemon's STATE_DIR, read by the daemon
+const NOTICE_MAX_BYTES = 4096;
+// A reloaded hook is a module of its own: what the startup knew is kept where the next one finds it.
+const REMEMBERED = Symbol.for(HOOK_NAME);
+const LISTENING = Symbol.for(`${HOOK_NAME}:signals`);
+const HERE = dirname(fileURLToPath(import.meta.url));
 
-export default function startStatusWatcher(event) {
+export default function statusWatcherHook(event) {
   try {
-    if (event?.type !== "gateway" || event.action !== "startup") return;
-    const context = event.context;
-    const environment = childEnvironment(process.env, configuredEnvironment(context));
-    if (!environment.OPENCLAW_STATE_DIR) {
-      const stateDir = installedStateDir(context);
-      if (stateDir !== undefined) environment.OPENCLAW_STATE_DIR = stateDir;
-    }
-
-    const command = findCommand(environment);
-    if (command === undefined) {
-      warn(
-        environment.STATUS_WATCHER_BIN
-          ? "STATUS_WATCHER_BIN is not the absolute path of an executable file"
-          : `${COMMAND} is not on the PATH; set STATUS_WATCHER_BIN in the env of this hook's entry`,
-      );
-      return;
-    }
-    start(command, environment);
+    if (event?.type !== "gateway") return;
+    if (event.action === "startup") onStartup(event.context);
+    else if (event.action === "shutdown") leaveNotice(event);
   } catch (error) {
-    warn(`could not start ${COMMAND}: ${errorCode(error)}`);
+    warn(`could not do its work: ${errorCode(error)}`);
+  }
+}
+
+function onStartup(context) {
+  const environment = childEnvironment(process.env, configuredEnvironment(context));
+  if (!environment.OPENCLAW_STATE_DIR) {
+    const stateDir = installedStateDir(context);
+    if (stateDir !== undefined) environment.OPENCLAW_STATE_DIR = stateDir;
+  }
+  const places = { openclaw: environment.OPENCLAW_STATE_DIR ?? "", daemon: daemonStateDir(environment) };
+  globalThis[REMEMBERED] = places;
+  withdrawNotice(places);
+  listenToSignals();
+
+  const command = findCommand(environment);
+  if (command === undefined) {
+    warn(
+      environment.STATUS_WATCHER_BIN
+        ? "STATUS_WATCHER_BIN is not the absolute path of an executable file"
+        : `${COMMAND} is not found; run \`${COMMAND} hook install\`, or set STATUS_WATCHER_BIN in the env of this hook's entry`,
+    );
+    return;
+  }
+  start(command, environment);
+}
+
+function listenToSignals() {
+  const listening = (globalThis[LISTENING] ??= new Set());
+  for (const signal of ["SIGTERM", "SIGINT"]) {
+    if (listening.has(signal)) continue;
+    listening.add(signal);
+    process.once(signal, () => {
+      listening.delete(signal);
+      leaveNotice();
+      // Where nobody else listens, the signal would have ended the process, had we not.
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    });
+  }
+}
+
+// A gateway that could not say it would be no reason to delay its end: silent, whatever is in the way.
+function leaveNotice(event) {
+  let unfinished;
+  try {
+    globalThis[REMEMBERED] ??= { openclaw: "", daemon: daemonStateDir(childEnvironment(process.env, {})) };
+    const places = globalThis[REMEMBERED];
+    if (places.told) return; // the first word is the earlier one
+    if (places.daemon === undefined || !existsSync(places.daemon)) return; // there has never been a daemon
+    const restartMs = event?.context?.restartExpectedMs;
+    const notice = {
+      pid: process.pid,
+      pid_namespace: pidNamespace(),
+      at_ms: Date.now(),
+      openclaw_state_dir: places.openclaw,
+      restart_expected_ms: Number.isSafeInteger(restartMs) ? restartMs : null,
+    };
+    const path = join(places.daemon, NOTICE);
+    unfinished = `${path}.${process.pid}.tmp`;
+    writeFileSync(unfinished, `${JSON.stringify(notice)}\n`, { mode: 0o600 });
+    renameSync(unfinished, path);
+    places.told = true;
+  } catch {
+    if (unfinished !== undefined) removeQuietly(unfinished);
+  }
+}
+
+function withdrawNotice({ openclaw, daemon }) {
+  if (daemon === undefined) return;
+  const path = join(daemon, NOTICE);
+  try {
+    if (statSync(path).size <= NOTICE_MAX_BYTES) {
+      const theirs = JSON.parse(readFileSync(path, "utf8")).openclaw_state_dir;
+      if (theirs && openclaw && theirs !== openclaw) return; // another gateway's, whose daemon shares the directory
+    }
+  } catch (error) {
+    if (error?.code === "ENOENT") return;
+  }
+  removeQuietly(path);
+}
+
+function removeQuietly(path) {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // of a notice that stays, the daemon sees that the process which wrote it is gone
   }
 }
 
 function start(command, environment) {
-  const child = spawn(command, ["start"], {
+  const [program, ...args] = command;
+  const child = spawn(program, [...args, "start"], {
     cwd: survivingDir(environment.OPENCLAW_STATE_DIR),
     detached: true, // a session of its own: no signal meant for the gateway's terminal reaches it
     env: environment,
@@ -76,13 +168,28 @@ function childEnvironment(inherited, configured) {
 
 function findCommand(environment) {
   const configured = environment.STATUS_WATCHER_BIN;
-  if (configured) return isAbsolute(configured) && isExecutableFile(configured) ? configured : undefined;
+  if (configured) return isAbsolute(configured) && isExecutableFile(configured) ? [configured] : undefined;
+  return installedCommand() ?? commandOnPath(environment.PATH ?? "");
+}
+
+function installedCommand() {
+  try {
+    const { command } = JSON.parse(readFileSync(join(HERE, INSTALLED), "utf8"));
+    if (!Array.isArray(command) || !command.every((word) => typeof word === "string")) return undefined;
+    return isAbsolute(command[0]) && isExecutableFile(command[0]) ? command : undefined;
+  } catch {
+    return undefined; // copied by hand, without the command
+  }
+}
+
+function commandOnPath(path) {
   // Relative entries of PATH mean the gateway's working directory, which nobody chose for this.
-  return (environment.PATH ?? "")
+  const found = path
     .split(delimiter)
     .filter(isAbsolute)
     .map((directory) => join(directory, COMMAND))
     .find(isExecutableFile);
+  return found === undefined ? undefined : [found];
 }
 
 function isExecutableFile(path) {
@@ -98,7 +205,7 @@ function isExecutableFile(path) {
 // <state>/hooks/<name>/, or <workspace>/hooks/<name>/ with <state>/workspace as the usual workspace.
 // A linked hook directory resolves to elsewhere; then the workspace that the gateway names is the only clue.
 function installedStateDir(context) {
-  const hooksParent = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+  const hooksParent = dirname(dirname(HERE));
   const candidates = [hooksParent, dirname(hooksParent)];
   if (typeof context?.workspaceDir === "string") candidates.push(dirname(context.workspaceDir));
   return candidates.find((path) => isAbsolute(path) && isStateDir(path));
@@ -118,6 +225,35 @@ function isStateDir(path) {
 // The daemon keeps this directory busy for its whole life, so not the one the gateway happens to be in.
 function survivingDir(stateDir) {
   return stateDir && isAbsolute(stateDir) && existsSync(stateDir) ? stateDir : "/";
+}
+
+// The same rule as the daemon's own (`load_state_dir`), for the environment that it is started with.
+function daemonStateDir(environment) {
+  const text = (name) => (environment[name] ?? "").trim();
+  const home = text("HOME") || userHome();
+  const configured = text("STATE_DIR");
+  if (configured) {
+    if (home && (configured === "~" || configured.startsWith("~/"))) return home + configured.slice(1);
+    return resolve(survivingDir(environment.OPENCLAW_STATE_DIR), configured);
+  }
+  if (isAbsolute(text("XDG_STATE_HOME"))) return join(text("XDG_STATE_HOME"), COMMAND);
+  return home ? join(home, ".local", "state", COMMAND) : undefined;
+}
+
+function userHome() {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return ""; // a uid without a name
+  }
+}
+
+function pidNamespace() {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "";
+  }
 }
 
 // Only the code: messages of child_process and fs quote the value they complain about.

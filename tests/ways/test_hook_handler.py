@@ -1,13 +1,21 @@
 """The gateway hook, run by Node as a gateway would: dynamic import of the file, real-shaped event."""
 
+import asyncio
 import json
 import re
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from status_watcher.config import load_state_dir, with_absolute_paths
+from status_watcher.core.gateway import GatewayStop
+from status_watcher.edge.gateway_notice import FILE_NAME, watch_gateway
+from status_watcher.edge.lock import pid_namespace
 
 REPO = Path(__file__).parents[2]
 HOOK = REPO / "hooks" / "status-watcher-hook"
@@ -79,7 +87,7 @@ def test_frontmatter_is_the_form_that_every_gateway_was_seen_to_load():
     assert fields["name"] == HOOK.name == "status-watcher-hook"
     assert json.loads(fields["description"])
     openclaw = json.loads(fields["metadata"])["openclaw"]
-    assert openclaw["events"] == ["gateway:startup"]
+    assert openclaw["events"] == ["gateway:startup", "gateway:shutdown"]
     # A required binary that the gateway's PATH lacks would switch the hook off, STATUS_WATCHER_BIN or not.
     assert "requires" not in openclaw
 
@@ -144,6 +152,46 @@ def test_configured_command_wins_over_the_path(gateway, command, tmp_path):
 def test_path_of_the_entry_wins_over_the_gateways(gateway, command):
     gateway(startup({"PATH": f"relative::{command.path.parent}"}), env={"PATH": "/nowhere"})
     command.wait_for_starts(1)
+
+
+def test_recorded_command_is_run_with_its_arguments_whatever_the_path_has(gateway, command, tmp_path):
+    _, handler = state_dir_with_hook(tmp_path)
+    recorded = {"version": "1", "command": [str(command.path), "-P", "-m", "status_watcher"]}
+    (handler.parent / "installed.json").write_text(json.dumps(recorded))
+    driven = gateway(startup(), handler=handler, env={"PATH": "/nowhere"}, until_ended=command.records)
+    [start] = command.starts()
+    assert start.argv == ["-P", "-m", "status_watcher", "start"]
+    assert driven.warnings == []
+
+
+def test_configured_command_wins_over_the_recorded_one(gateway, command, tmp_path):
+    _, handler = state_dir_with_hook(tmp_path)
+    (handler.parent / "installed.json").write_text('{"command": ["/bin/false"]}')
+    gateway(startup({"STATUS_WATCHER_BIN": str(command.path)}), handler=handler)
+    [start] = command.wait_for_starts(1)
+    assert start.argv == ["start"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"command": "x"}',
+        '{"command": []}',
+        '{"command": [7]}',
+        '{"command": ["/gone/python", "-m", "x"]}',
+        '{"command": ["relative"]}',
+    ],
+)
+def test_unusable_record_leaves_the_path(gateway, command, tmp_path, record):
+    _, handler = state_dir_with_hook(tmp_path)
+    (handler.parent / "installed.json").write_text(record)
+    gateway(startup(), handler=handler, env={"PATH": str(command.path.parent)})
+    [start] = command.wait_for_starts(1)
+    assert start.argv == ["start"]
 
 
 # The environment
@@ -255,6 +303,227 @@ def test_hook_outside_any_state_directory_guesses_none(gateway, command):
     assert start.cwd == "/"
 
 
+# The notice that the gateway stops
+
+SHUTDOWN = (
+    '{type: "gateway", action: "shutdown", sessionKey: "gateway:shutdown", timestamp: new Date(), '
+    'messages: [], context: {reason: "gateway stopping", restartExpectedMs: null}}'
+)
+
+
+def one_after_the_other(*events: str) -> str:
+    each = ", ".join(f"() => ({event})" for event in events)
+    return f"[{each}][globalThis.nth = (globalThis.nth ?? -1) + 1]()"
+
+
+@pytest.fixture
+def daemon_dir(tmp_path):
+    """A STATE_DIR that a daemon has made."""
+    path = tmp_path / "home" / ".local" / "state" / "status-watcher"
+    path.mkdir(parents=True)
+    return path
+
+
+def test_shutdown_tells_the_daemon_who_stops_and_when(gateway, tmp_path, daemon_dir):
+    state, handler = state_dir_with_hook(tmp_path)
+    events = one_after_the_other(startup(), SHUTDOWN)
+    env = {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
+    begun_ms = time.time_ns() // 1_000_000
+    driven = gateway(events, handler=handler, env=env, calls=2)
+    assert driven.slowest_ms < 1000
+    [notice] = daemon_dir.iterdir()
+    assert notice.name == FILE_NAME
+    assert notice.stat().st_mode & 0o777 == 0o600
+    told = json.loads(notice.read_text())
+    assert begun_ms <= told["at_ms"] <= time.time_ns() // 1_000_000
+    assert told["pid"] > 1
+    assert told["pid_namespace"] == pid_namespace()
+    assert told["openclaw_state_dir"] == str(state)
+    assert told["restart_expected_ms"] is None
+    assert len(driven.warnings) == 1, "that there is no command, at the startup"
+
+
+async def test_daemon_understands_what_the_hook_writes(gateway, tmp_path, daemon_dir):
+    state, handler = state_dir_with_hook(tmp_path)
+    events = one_after_the_other(startup(), SHUTDOWN)
+    gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=2)
+    heard = asyncio.Queue()
+    watching = asyncio.create_task(watch_gateway(daemon_dir, [state], pid_namespace(), heard.put_nowait))
+    told = json.loads((daemon_dir / FILE_NAME).read_text())
+    assert await asyncio.wait_for(heard.get(), 5) == GatewayStop(told["at_ms"], gone=True)
+    watching.cancel()
+
+
+def test_next_startup_withdraws_the_notice(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    events = one_after_the_other(startup(), SHUTDOWN, startup())
+    gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=3)
+    assert list(daemon_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", ['{"openclaw_state_dir": ""}', "{", "", "null", "x" * 9999])
+def test_notice_that_nobody_else_can_have_meant_is_withdrawn(gateway, tmp_path, daemon_dir, left):
+    _, handler = state_dir_with_hook(tmp_path)
+    (daemon_dir / FILE_NAME).write_text(left)
+    gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home")})
+    assert list(daemon_dir.iterdir()) == []
+
+
+def test_notice_of_another_gateway_stays(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    (daemon_dir / FILE_NAME).write_text('{"openclaw_state_dir": "/another/gateway"}')
+    gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home")})
+    assert [path.name for path in daemon_dir.iterdir()] == [FILE_NAME]
+
+
+STATE_DIRS = {
+    "named by the entry": ({"STATE_DIR": "{root}/s"}, {}, "s"),
+    "named in the environment": ({}, {"STATE_DIR": " {root}/s "}, "s"),
+    "below the home": ({"STATE_DIR": "~/s"}, {}, "home/s"),
+    "relative to where the daemon starts": ({"STATE_DIR": "s"}, {}, "state/s"),
+    "by XDG": ({"XDG_STATE_HOME": "{root}/xdg"}, {}, "xdg/status-watcher"),
+    "not by a relative XDG": ({"XDG_STATE_HOME": "xdg"}, {}, "home/.local/state/status-watcher"),
+    "not the gateway's unit's": ({}, {"STATE_DIRECTORY": "{root}/unit"}, "home/.local/state/status-watcher"),
+}
+
+
+@pytest.mark.parametrize(("entry", "env", "expected"), STATE_DIRS.values(), ids=STATE_DIRS.keys())
+def test_notice_is_where_the_daemon_of_that_environment_looks(
+    gateway, command, tmp_path, entry, env, expected
+):
+    _, handler = state_dir_with_hook(tmp_path)
+    entry = {name: text.format(root=tmp_path) for name, text in entry.items()}
+    env = {name: text.format(root=tmp_path) for name, text in env.items()}
+    (tmp_path / expected).mkdir(parents=True)
+    env |= {"HOME": str(tmp_path / "home"), "PATH": str(command.path.parent)}
+    gateway(one_after_the_other(startup(entry), SHUTDOWN), handler=handler, env=env, calls=2)
+    assert (tmp_path / expected / FILE_NAME).exists()
+    [start] = command.wait_for_starts(1)
+    theirs = load_state_dir(with_absolute_paths(start.env, Path(start.cwd)))
+    assert theirs == tmp_path / expected
+
+
+def test_shutdown_in_a_module_that_saw_no_startup_uses_the_environment(gateway, tmp_path, daemon_dir):
+    gateway(SHUTDOWN, env={"HOME": str(tmp_path / "home")})
+    assert json.loads((daemon_dir / FILE_NAME).read_text())["openclaw_state_dir"] == ""
+
+
+def test_shutdown_in_a_reloaded_module_knows_what_the_startup_knew(node, tmp_path):
+    state, handler = state_dir_with_hook(tmp_path)
+    (tmp_path / "daemon").mkdir()
+    script = f"""
+      const load = async (n) => (await import("file://{handler}?t=" + n)).default;
+      (await load(1))({startup({"STATE_DIR": str(tmp_path / "daemon")})});
+      (await load(2))({SHUTDOWN});
+    """
+    ran = subprocess.run(
+        [node, "--input-type=module", "-e", script],
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads((tmp_path / "daemon" / FILE_NAME).read_text())["openclaw_state_dir"] == str(state)
+
+
+@pytest.fixture
+def process(node, tmp_path, daemon_dir):
+    """A Node process with the hook in it, after its startup; `code` is what else the gateway does."""
+    running = []
+
+    def run(code: str) -> subprocess.Popen:
+        _, handler = state_dir_with_hook(tmp_path)
+        script = f"""
+          const {{ default: handler }} = await import("file://{handler}");
+          handler({startup()});
+          {code}
+          setInterval(() => {{}}, 1000);
+          console.log("up");
+        """
+        env = {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
+        command = [node, "--input-type=module", "-e", script]
+        running.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True))
+        assert running[-1].stdout.readline() == "up\n"
+        return running[-1]
+
+    yield run
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_is_told_while_the_gateway_still_waits_for_its_runs(process, daemon_dir, number):
+    """2026.9.6 fires `gateway:shutdown` only after that, 2026.2.26 never."""
+    gateway = process(f"process.on('{number.name}', () => console.log('draining'));")
+    gateway.send_signal(number)
+    assert gateway.stdout.readline() == "draining\n"
+    told = json.loads((daemon_dir / FILE_NAME).read_text())
+    assert told["pid"] == gateway.pid
+    assert gateway.poll() is None
+
+
+def test_signal_and_shutdown_are_one_notice_until_the_next_startup(process, daemon_dir):
+    gateway = process(
+        f"""
+        process.on("SIGTERM", () => {{ handler({SHUTDOWN}); console.log("stopped"); }});
+        process.on("SIGUSR2", () => {{ handler({startup()}); console.log("started"); }});
+        """
+    )
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.stdout.readline() == "stopped\n"
+    first = (daemon_dir / FILE_NAME).read_text()
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.stdout.readline() == "stopped\n"
+    assert (daemon_dir / FILE_NAME).read_text() == first
+    gateway.send_signal(signal.SIGUSR2)
+    assert gateway.stdout.readline() == "started\n"
+    assert list(daemon_dir.iterdir()) == []
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.stdout.readline() == "stopped\n"
+    assert (daemon_dir / FILE_NAME).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_that_nobody_else_takes_ends_the_process_as_it_would_have(process, daemon_dir, number):
+    gateway = process("")
+    gateway.send_signal(number)
+    assert gateway.wait(10) == -number
+    assert (daemon_dir / FILE_NAME).exists()
+
+
+def test_listening_does_not_keep_a_process_alive(gateway, tmp_path, daemon_dir):
+    gateway(startup(), env={"HOME": str(tmp_path / "home")})  # fails if it does not end by itself
+
+
+SHUTDOWNS = {
+    "no context": '{type: "gateway", action: "shutdown"}',
+    "null context": '{type: "gateway", action: "shutdown", context: null}',
+    "throwing context": (
+        f'{{type: "gateway", action: "shutdown", get context() {{ throw new Error("{TOKEN}"); }}}}'
+    ),
+    "odd restart": '{type: "gateway", action: "shutdown", context: {restartExpectedMs: 1n}}',
+    "restart": '{type: "gateway", action: "shutdown", context: {restartExpectedMs: 1500}}',
+}
+
+
+@pytest.mark.parametrize("event", SHUTDOWNS.values(), ids=SHUTDOWNS.keys())
+@pytest.mark.parametrize("place", ["missing", "read-only", "there"])
+def test_no_shutdown_makes_the_hook_throw_or_talk(gateway, tmp_path, daemon_dir, event, place):
+    if place == "missing":
+        daemon_dir.rmdir()
+    elif place == "read-only":
+        (daemon_dir / FILE_NAME).mkdir()  # for root too, nothing can be renamed over it
+    driven = gateway(event, env={"HOME": str(tmp_path / "home")})
+    assert driven.slowest_ms < 1000
+    assert driven.warnings == []
+    assert TOKEN not in driven.output
+    left = [path.name for path in daemon_dir.iterdir()] if place != "missing" else daemon_dir.exists()
+    assert left in (False, [], [FILE_NAME])
+
+
 # What goes wrong
 
 # Nothing to find on the PATH: had the handler taken one of these for a startup, it would have said so.
@@ -265,7 +534,7 @@ NOT_A_STARTUP = {
     "a string": '"gateway:startup"',
     "an empty object": "{}",
     "an array": '["gateway", "startup"]',
-    "a shutdown": '{type: "gateway", action: "shutdown", context: {reason: "gateway stopping"}}',
+    "a step of the shutdown": '{type: "gateway", action: "pre-restart", context: {reason: "x"}}',
     "another kind": '{type: "command", action: "startup"}',
     "objects for strings": '{type: {toString: () => "gateway"}, action: {toString: () => "startup"}}',
 }
