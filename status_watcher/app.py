@@ -28,10 +28,13 @@ from status_watcher.core.tree import Rules
 from status_watcher.edge import health, lock, logs, pidfile
 from status_watcher.edge.breaker import Breaker
 from status_watcher.edge.bundled import read_tool_labels
-from status_watcher.edge.file_source import FileSource
+from status_watcher.edge.gateway_notice import watch_gateway
+from status_watcher.edge.installation import Installation
 from status_watcher.edge.ledger import Ledger, NewerState, StateUnusable, open_ledger
 from status_watcher.edge.locate import Layout
 from status_watcher.edge.mattermost import MattermostClient, environment_proxy
+from status_watcher.edge.openclaw_watch import watch_openclaw_config
+from status_watcher.edge.store_choice import forced_by
 from status_watcher.exit_codes import ExitCode
 from status_watcher.publisher import Publisher, PublisherSettings
 from status_watcher.publisher.health import PublisherHealth
@@ -141,7 +144,8 @@ class Daemon:
         self._shelf = Shelf(self._board)
         self._publisher = Publisher(self._shelf, client, breaker, ledger, publishing)
         self._relay = Relay(self._board, self._publisher, self._clock)
-        self._source = FileSource(_layout(config), fresh_s=_fresh_s(config))
+        forced = forced_by(config.transcript_dir, config.sessions_json)
+        self._source = Installation(_layout(config), fresh_s=_fresh_s(config), forced=forced)
         self._stopping = asyncio.Event()
         self._code = ExitCode.OK
         self._lock_lost = False
@@ -150,7 +154,9 @@ class Daemon:
         """Follow, publish, and stop in order: last read, mark the open boxes, deliver, take down."""
         self._listen_to_signals()
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        wanted = self._board.restore(self._publisher.open_boxes(), self._clock.now_ms())
+        open_boxes = self._publisher.open_boxes()
+        known_boxes = (*open_boxes, *self._publisher.ended_boxes())
+        wanted = self._board.restore(known_boxes, self._clock.now_ms())
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(self._publisher.run(), name="publisher")
             following = tasks.create_task(self._source.run(wanted, self._relay.take), name="source")
@@ -158,12 +164,14 @@ class Daemon:
                 tasks.create_task(self._guard_lock(held), name="lock-guard"),
                 tasks.create_task(self._tell_problems(), name="problems"),
                 tasks.create_task(self._pulse.beat(), name="pulse"),
+                tasks.create_task(self._hear_gateway(), name="gateway"),
+                tasks.create_task(self._hear_names(), name="agent-names"),
             )
             self._relay.advance()
             unusable = held.mark_ready(self._config.health_host, port)
             if unusable is not None:
                 log.warning("lock_record", reason=unusable.reason)
-            log.info("started", version=__version__, pid=os.getpid(), open_boxes=len(wanted))
+            log.info("started", version=__version__, pid=os.getpid(), open_boxes=len(open_boxes))
             await self._stopping.wait()
             log.info("stopping")
             # Without the lock, another daemon may be at the same posts: what they say is its business now.
@@ -189,6 +197,7 @@ class Daemon:
             watch=Watch(watching.mode, watching.alive),
             mattermost_last_ok_s=publishing.last_ok_s,
             problems=problems,
+            stores={str(agent): store for agent, store in watching.stores.items()},
             counters=self._counters(publishing),
         )
 
@@ -198,11 +207,13 @@ class Daemon:
         counters["oldest_unsent_s"] = round(publishing.oldest_pending_s)
         counters["pause_left_s"] = ceil(publishing.pause_s)
         counters["state_save_errors"] = self._ledger.save_errors
-        for name, value in asdict(self._source.counters()).items():
+        read = self._source.counters()
+        for name, value in asdict(read.files).items():
             if isinstance(value, int):
                 counters[name] = value
             else:
                 counters |= {f"{name}_{key.name.lower()}": count for key, count in value.items()}
+        counters |= {f"database_{name}": value for name, value in asdict(read.database).items()}
         skipped = dict.fromkeys(SKIP_REASONS, 0) | dict(self._board.skipped_lines())
         counters |= {f"skipped_{reason}": count for reason, count in skipped.items()}
         counters["news_not_understood"] = self._relay.broken_news
@@ -238,6 +249,24 @@ class Daemon:
         self._lock_lost, self._code = True, ExitCode.FAILED
         self._stopping.set()
 
+    async def _hear_gateway(self) -> None:
+        config = self._config
+        watched = [p for p in (config.transcript_dir, config.sessions_json) if p is not None]
+        if not watched and config.openclaw_state_dir is not None:
+            watched = [config.openclaw_state_dir]
+        await watch_gateway(config.state_dir, watched, lock.pid_namespace(), self._relay.hear_of_gateway)
+
+    async def _hear_names(self) -> None:
+        config = self._config
+        if config.openclaw_config_path is None or config.openclaw_state_dir is None:
+            return
+        await watch_openclaw_config(
+            config.openclaw_config_path,
+            config.openclaw_state_dir,
+            os.environ,
+            lambda found: self._relay.name_agents(found.agent_names),
+        )
+
     async def _tell_problems(self) -> None:
         """Log what stands in the way of following when it appears, and when it has gone."""
         told: dict[str, str] = {}
@@ -251,10 +280,15 @@ class Daemon:
             told = problems
             await asyncio.sleep(PROBLEM_CHECK_S)
 
-    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A callback that raises is a bug that no task's end would show: stop, and not with success."""
-        loop.default_exception_handler(context)
-        if "handle" in context:
+    def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback that raises is a bug that no task's end would show: stop, and not with success.
+
+        The callback's arguments are not logged, which asyncio's message shows: they may quote an agent.
+        """
+        in_callback = "handle" in context
+        what = "a callback raised" if in_callback else context.get("message", "")
+        log.error("loop_error", what=what, exc_info=context.get("exception"))
+        if in_callback:
             self._code = ExitCode.FAILED
             self._stopping.set()
 

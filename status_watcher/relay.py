@@ -2,17 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from status_watcher.core.board import Board, Changes
+from status_watcher.core.gateway import GatewayStop
 from status_watcher.core.skew import Skew
-from status_watcher.model import Box, BoxId
+from status_watcher.model import AgentId, Box, BoxId, SessionId
 from status_watcher.source import News
 
 _JUMP_MS: Final = 2_000
+_MOST_TOLD: Final = 1_000
+"""Broken sessions, and boxes, of which the log tells; the counters tell of all."""
 
 log = structlog.get_logger()
 
@@ -65,14 +69,17 @@ class Shelf:
     def __init__(self, board: Board) -> None:
         self._board = board
         self.broken_boxes = 0
+        self._told: set[tuple[BoxId, str]] = set()
 
     def render(self, box_id: BoxId) -> Box | None:
         try:
             return self._board.render(box_id)
         except Exception as error:  # noqa: BLE001 - the border of one box: others go on, the counter shows it
             self.broken_boxes += 1
-            if self.broken_boxes == 1:
-                log.error("box_not_rendered", error=type(error).__name__)  # noqa: TRY400 - see Relay.take
+            told = (box_id, type(error).__name__)
+            if told not in self._told and len(self._told) < _MOST_TOLD:
+                self._told.add(told)
+                log.error("box_not_rendered", box=box_id, error=told[1])  # noqa: TRY400 - see Relay.take
             return None
 
     def limit_chars(self, max_chars: int) -> None:
@@ -92,6 +99,8 @@ class Relay:
         self.broken_news = 0
         self.broken_turns = 0
         """Times that the board could not conclude: what was touched is looked at again with its next news."""
+        self._names: Mapping[AgentId, str] = {}
+        self._told_broken: set[tuple[AgentId, SessionId, str]] = set()
 
     def take(self, news: News) -> None:
         """Take one piece of news; several of one loop turn are concluded from together."""
@@ -120,11 +129,27 @@ class Relay:
             self.broken_turns += 1
             if self.broken_turns == 1:
                 log.error("board_not_advanced", error=type(error).__name__)  # noqa: TRY400 - see `take`
+        self._tell_broken()
         self._pass_on(self._board.take_changes())
         wake_ms = self._board.next_wake_ms()
         if wake_ms is not None:
             delay_s = max(0.0, (wake_ms - self._clock.now_ms()) / 1000)
             self._timer = self._loop.call_later(delay_s, self.advance)
+
+    def hear_of_gateway(self, stop: GatewayStop | None) -> None:
+        """The gateway stops, or has started again (None): open boxes say so."""
+        log.info("gateway", state="started" if stop is None else "gone" if stop.gone else "stopping")
+        if stop is not None:
+            stop = replace(stop, since_ms=self._clock.skew().board_ms(stop.since_ms))
+        self._board.hear_of_gateway(stop, self._clock.now_ms())
+        self.advance()
+
+    def name_agents(self, names: Mapping[AgentId, str]) -> None:
+        """The agents' configured names have become known, or have changed."""
+        if names != self._names:
+            self._names = names
+            self._board.name_agents(names, self._clock.now_ms())
+            self.advance()
 
     def stop(self) -> None:
         """Every open box says that we stop; no timer fires afterwards."""
@@ -134,6 +159,14 @@ class Relay:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _tell_broken(self) -> None:
+        """Log each session of which nothing could be concluded, once for each kind of error."""
+        for (agent, session_id), error in self._board.take_broken().items():
+            told = (agent, session_id, error)
+            if told not in self._told_broken and len(self._told_broken) < _MOST_TOLD:
+                self._told_broken.add(told)
+                log.error("session_not_concluded", agent=agent, session=session_id, error=error)
 
     def _pass_on(self, changes: Changes) -> None:
         for old, new in changes.renamed:

@@ -4,16 +4,17 @@ Synchronous and without I/O or clock: news and the time go in, changes to boxes 
 and `render` says what a box should say now. Publishing happens elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from status_watcher.core.boxes import Boxes
 from status_watcher.core.forest import Forest, SessionRef
-from status_watcher.core.index import StoreStatus
+from status_watcher.core.gateway import GatewayStop, gateway_note
 from status_watcher.core.labels import Labels
 from status_watcher.core.lost import LostBoxes
-from status_watcher.core.outbox import Changes, Outbox
+from status_watcher.core.outbox import Changes
+from status_watcher.core.over import OverTurns
 from status_watcher.core.pen import Pen
-from status_watcher.core.places import Places
 from status_watcher.core.post import BoxRecord
 from status_watcher.core.render import Limits, bare_box, render
 from status_watcher.core.session import Session
@@ -21,27 +22,18 @@ from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of, parts_of
 from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.tree import TurnView, Views
 from status_watcher.core.turn import Turn
-from status_watcher.core.untold import judge_untold
+from status_watcher.core.untold import judge_untold, runs_untold
 from status_watcher.core.verdict import Rules, Verdict
 from status_watcher.core.wakes import Wakes
-from status_watcher.core.whereabouts import name_of, target_of, undecided_until_ms
+from status_watcher.core.whereabouts import NO_NAMES, name_of, target_of, undecided_until_ms
 from status_watcher.core.worth import deserves_box, ended_before_us, is_noise, next_tick_ms
-from status_watcher.model import (
-    Box,
-    BoxId,
-    ChannelId,
-    EntryId,
-    State,
-    Target,
-)
+from status_watcher.model import AgentId, Box, BoxId, ChannelId, EntryId, State, Target
 from status_watcher.source import News
 
 __all__ = ["FIRST_TURN", "Board", "BoardCounts", "BoardSettings", "Changes", "box_id_of", "parts_of"]
 
 LOST_AFTER_MS = 15_000
 """How long a box of an earlier run waits for its turn to be found before it is closed without it."""
-MOST_BOXES = 4_000
-"""Beyond this many, ended boxes are forgotten, the oldest first; their posts stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +63,22 @@ class Board:
         self._max_chars = settings.limits.max_chars
         self._forest = Forest(settings.rules, labels)
         self._views = Views(self._forest, settings.rules)
-        self._places = Places(settings.most_open)
-        self._boxes: dict[BoxId, Shown] = {}
-        """In the order of their making."""
+        self._boxes = Boxes(settings.most_open)
+        self._names: Mapping[AgentId, str] = NO_NAMES
         self._lost = LostBoxes()
-        self._over: dict[SessionRef, dict[EntryId, int]] = {}
-        """Turns that need no box any more, with how many runs they had when that was decided."""
+        self._over = OverTurns(self._forest)
         self._dirty: set[SessionRef] = set()
         self._wakes = Wakes()
-        self._outbox = Outbox()
-        self._most_boxes = MOST_BOXES
         self._stopping = False
-        self.broken_looks = 0  # times that nothing could be concluded of a session
+        self._gateway_stop: GatewayStop | None = None
+        self.broken_looks = 0
+        """Times that nothing could be concluded of a session."""
+        self._broken: dict[SessionRef, str] = {}
 
     # What goes in
 
     def restore(self, boxes: Iterable[BoxRecord], now_ms: int) -> list[SessionRef]:
-        """Boxes that the last run left open; returns the sessions that a source must read for them."""
+        """Boxes that the last run left; returns the sessions that a source must read for them."""
         until_ms = now_ms + LOST_AFTER_MS
         self._lost.add(boxes, until_ms)
         for ref in self._lost.turns:
@@ -106,29 +97,36 @@ class Board:
         looked_at = self._dirty | {self._forest.root_of(ref) for ref in self._dirty}
         self._dirty = set()
         for ref in looked_at:
-            self._wakes.ask(ref, self._forest.close_by_store(ref, now_ms))
+            self._try(self._close_by_store, ref, now_ms)
         for ref in sorted(looked_at, key=lambda r: (self._forest.first_seen_ms(r), r)):
             if not self._forest.is_being_read(ref):
-                try:
-                    self._look_at(ref, now_ms)
-                except Exception:  # noqa: BLE001 - the border of one session: others go on, the counter shows it
-                    self.broken_looks += 1
-        for box_id in self._places.let_in():
-            self._outbox.touch(box_id)
-        self._forget_old_boxes()
+                self._try(self._look_at, ref, now_ms)
+        self._boxes.let_in()
+        for shown in self._boxes.forget_surplus():
+            if shown.view is not None and self._forest.session(shown.ref) is not None:
+                self._over.add(shown.ref, shown.view)
 
     def stop(self, now_ms: int) -> None:
         """The daemon is being stopped: every open box is to say so, without being ended."""
         self._stopping = True
-        for shown in self._boxes.values():
-            if not shown.ended:
-                shown.as_of_ms = now_ms
-                self._touch(shown)
+        self._boxes.touch_open(now_ms)
+
+    def hear_of_gateway(self, stop: GatewayStop | None, now_ms: int) -> None:
+        """The gateway stops, or has started (None): open boxes are to say so, or no more, and stay open."""
+        self._gateway_stop = stop
+        self._boxes.touch_open(now_ms)
+
+    def name_agents(self, names: Mapping[AgentId, str], now_ms: int) -> None:
+        """The agents' configured names, which their open boxes bear from now on."""
+        self._names = names
+        for shown in self._boxes.open_ones():
+            shown.name = name_of(self._forest, shown.ref, names)
+        self._boxes.touch_open(now_ms)
 
     # What comes out
 
     def take_changes(self) -> Changes:
-        return self._outbox.take(lambda box_id: self._boxes[box_id].ended)
+        return self._boxes.take_changes()
 
     def next_wake_ms(self) -> int | None:
         """When `advance` is to be called though nothing happens."""
@@ -144,22 +142,38 @@ class Board:
         if shown is None:
             return None
         override = State.INTERRUPTED if self._stopping and not shown.ended else None
+        note = "" if override or shown.ended else gateway_note(self._gateway_stop, shown.start_ms)
         limits = Limits(self._settings.limits.max_lines, self._max_chars)
         if shown.view is None:
             state = override or shown.bare_state
-            text = bare_box(shown.name, state, shown.bare_elapsed_ms, limits, self._pen)
+            text = bare_box(shown.name, state, shown.bare_elapsed_ms, limits, self._pen, note=note)
         else:
             as_of_ms = shown.as_of_ms + shown.view.turn.ahead_ms
-            text = render(shown.view, shown.name, as_of_ms, limits, self._pen, state=override)
+            text = render(shown.view, shown.name, as_of_ms, limits, self._pen, state=override, note=note)
         return Box(shown.target, text, shown.ended, tick=shown.tick)
 
+    def take_broken(self) -> Mapping[SessionRef, str]:
+        """The sessions of which nothing could be concluded since the last call, and the name of the error."""
+        broken, self._broken = self._broken, {}
+        return broken
+
     def counts(self) -> BoardCounts:
-        return BoardCounts(self._places.open, len(self._forest), self._places.waiting)
+        return BoardCounts(self._boxes.open, len(self._forest), self._boxes.waiting)
 
     def skipped_lines(self) -> Mapping[str, int]:
         return self._forest.skipped_lines()
 
     # Conclusions
+
+    def _try(self, conclude: Callable[[SessionRef, int], None], ref: SessionRef, now_ms: int) -> None:
+        try:
+            conclude(ref, now_ms)
+        except Exception as error:  # noqa: BLE001 - the border of one session: others go on, the relay says it
+            self.broken_looks += 1
+            self._broken[ref] = type(error).__name__
+
+    def _close_by_store(self, ref: SessionRef, now_ms: int) -> None:
+        self._wakes.ask(ref, self._forest.close_by_store(ref, now_ms))
 
     def _look_at(self, ref: SessionRef, now_ms: int) -> None:
         session = self._forest.session(ref)
@@ -176,38 +190,36 @@ class Board:
         """Drop what is known of a session that is nowhere any more, once nothing of it is open."""
         session = self._forest.session(ref)
         turns = session.turns if session is not None else ()
-        if not any(self._is_open(ref, turn.id) for turn in turns):
+        if not any(self._boxes.is_open(ref, turn.id) for turn in turns):
             self._forest.forget(ref)
-            self._over.pop(ref, None)
+            self._over.forget(ref)
 
     def _look_at_turns(self, ref: SessionRef, session: Session, now_ms: int) -> None:
         below, key = self._forest.is_shown_below(ref), self._forest.key(ref)
+        if box_id_of(ref, FIRST_TURN) not in self._boxes:
+            self._lost.notice_first(ref, session.turns)
         for turn in session.turns:
-            box_id = box_id_of(ref, turn.id)
+            box_id, over = box_id_of(ref, turn.id), False
             if not (box_id in self._boxes or box_id in self._lost or self._is_firsts(ref, session, turn)):
-                if below or self._forest.is_past(ref, turn.id) or self._is_over(ref, turn):
+                over = self._over.has(ref, turn)
+                idle = over and not self._lost.has_ended(box_id)
+                if below or self._forest.is_past(ref, turn.id) or idle:
                     continue
-            elif below and not self._places.has(box_id) and box_id in self._boxes:
-                self._withdraw(box_id)  # it has found its parent before there was a post
+            elif below and not self._boxes.has_place(box_id) and box_id in self._boxes:
+                self._boxes.withdraw(box_id)  # it has found its parent before there was a post
                 continue
-            view = self._views.of(session, turn, now_ms, key)
+            boxed = box_id in self._lost or self._boxes.is_open(ref, turn.id)
+            view = self._views.of(session, turn, now_ms, key, boxed=boxed)
+            if box_id not in self._boxes:
+                self._lost.notice(box_id, view)
+            if over and box_id not in self._lost:
+                continue
             self._wakes.ask(ref, self._show(ref, turn, view, now_ms))
         if not below:
-            session.forget_turns_except({turn.id for turn in session.turns if self._is_open(ref, turn.id)})
-            if ref in self._over:
-                turns = {turn.id for turn in session.turns}
-                self._over[ref] = {turn: runs for turn, runs in self._over[ref].items() if turn in turns}
-
-    def _is_open(self, ref: SessionRef, turn_id: EntryId) -> bool:
-        shown = self._boxes.get(box_id_of(ref, turn_id))
-        return shown is not None and not shown.ended
-
-    def _is_over(self, ref: SessionRef, turn: Turn) -> bool:
-        """The turn needs no box any more: it has not gone on since, nor got an answer that calls a tool."""
-        known_runs = self._over.get(ref, {}).get(turn.id)
-        if known_runs is None or turn.runs[known_runs - 1].ending is None:
-            return False
-        return not any(run.has_calls for run in turn.runs[known_runs:])
+            session.forget_turns_except(
+                {turn.id for turn in session.turns if self._boxes.is_open(ref, turn.id)}
+            )
+            self._over.keep_only(ref, {turn.id for turn in session.turns})
 
     def _show(self, ref: SessionRef, turn: Turn, view: TurnView, now_ms: int) -> int | None:
         """Bring the box of a turn up to date, or make one if it deserves one; returns when to look again."""
@@ -216,12 +228,12 @@ class Board:
         shown = self._claim(ref, turn, now_ms)
         # Made because the turn took its time, before anybody could know: an empty box says nothing to anyone.
         if shown is not None and noise and (shown.began_untold or verdict.ended_ms is not None):
-            self._withdraw(shown.box_id)
+            self._boxes.withdraw(shown.box_id)
             return verdict.recheck_ms
         if shown is None:
             if not deserves_box(view, now_ms + turn.ahead_ms, self._rules, noise=noise):
                 if ended_before_us(view, self._rules):
-                    self._over.setdefault(ref, {})[turn.id] = len(turn.runs)
+                    self._over.add(ref, view)
                 quick_ms = None if noise else turn.start_ms - turn.ahead_ms + self._rules.quick_ms
                 return _earliest(now_ms, verdict.recheck_ms, quick_ms)
             undecided_ms = max(undecided_until_ms(self._forest, ref), self._forest.doubted_until_ms(ref))
@@ -234,11 +246,11 @@ class Board:
         signature = (view.revision, verdict.state, verdict.ended_ms)
         if shown.view is None or shown.signature != signature:
             shown.view, shown.signature, shown.as_of_ms, shown.tick = view, signature, now_ms, False
-            self._set_ended(shown, ended=verdict.ended_ms is not None)
-            self._touch(shown)
+            self._boxes.set_ended(shown, ended=verdict.ended_ms is not None)
+            self._boxes.touch(shown)
         elif not shown.ended and now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
             shown.view, shown.as_of_ms, shown.tick = view, now_ms, True
-            self._touch(shown)
+            self._boxes.touch(shown)
         if shown.ended:
             return verdict.recheck_ms
         return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
@@ -261,11 +273,9 @@ class Board:
             target = self._lost.find(first).target
             shown = self._add(ref, turn.id, target, turn.start_ms, now_ms, began_untold=True)
         else:
-            shown = self._boxes.pop(first)
-            shown.box_id, shown.turn_id, shown.start_ms = box_id, turn.id, turn.start_ms
-            self._boxes[box_id] = shown
-            self._places.rename(first, box_id)
-        self._outbox.rename(first, box_id)
+            shown = self._boxes[first]
+            self._boxes.name_for_turn(shown, turn.id, turn.start_ms)
+        self._boxes.renamed(first, box_id)
         return shown
 
     def _is_firsts(self, ref: SessionRef, session: Session, turn: Turn) -> bool:
@@ -292,13 +302,7 @@ class Board:
             known = self._lost.find(box_id)
             shown = self._add(ref, FIRST_TURN, known.target, start_ms, now_ms, made_ms=known.intent_at_ms)
         if shown is None:
-            stale = start_ms < self._rules.run_started_ms - self._rules.idle_timeout_ms
-            if (
-                entry is None
-                or entry.status is not StoreStatus.RUNNING
-                or stale
-                or self._forest.has_parent(ref)
-            ):
+            if self._forest.has_parent(ref) or not runs_untold(entry, start_ms, self._rules):
                 return
             ready_ms = word_since_ms + self._rules.quick_ms
             target = target_of(self._forest, ref, self._settings.default_channel)
@@ -323,8 +327,8 @@ class Board:
             shown.tick, shown.as_of_ms = not ended, now_ms
             end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
             shown.bare_state, shown.bare_elapsed_ms = verdict.state, max(0, end_ms - shown.start_ms)
-            self._set_ended(shown, ended=ended)
-            self._touch(shown)
+            self._boxes.set_ended(shown, ended=ended)
+            self._boxes.touch(shown)
         if ended:
             return None
         return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
@@ -334,9 +338,7 @@ class Board:
         for turn_id, known in self._lost.give_up(ref, now_ms):
             shown = self._add(ref, turn_id, known.target, now_ms, now_ms)
             shown.bare_state, shown.bare_elapsed_ms = State.INTERRUPTED, None
-            self._set_ended(shown, ended=True)
-
-    # Boxes
+            self._boxes.set_ended(shown, ended=True)
 
     def _add(
         self,
@@ -349,50 +351,10 @@ class Board:
         made_ms: int | None = None,
         began_untold: bool = False,
     ) -> Shown:
-        box_id = box_id_of(ref, turn_id)
-        made_ms = now_ms if made_ms is None else made_ms
-        began_untold = began_untold or turn_id == FIRST_TURN
-        shown = Shown(
-            box_id,
-            ref,
-            turn_id,
-            target,
-            name_of(self._forest, ref),
-            start_ms,
-            now_ms,
-            made_ms,
-            began_untold=began_untold,
+        name = name_of(self._forest, ref, self._names)
+        return self._boxes.add(
+            ref, turn_id, target, name, start_ms, now_ms, made_ms=made_ms, began_untold=began_untold
         )
-        shown.bare_elapsed_ms = max(0, now_ms - start_ms)
-        self._boxes[box_id] = shown
-        self._places.join(box_id)
-        return shown
-
-    def _withdraw(self, box_id: BoxId) -> None:
-        del self._boxes[box_id]
-        self._places.leave(box_id)
-        self._outbox.withdraw(box_id)
-
-    def _set_ended(self, shown: Shown, *, ended: bool) -> None:
-        shown.ended = ended
-        self._places.set_open(shown.box_id, is_open=not ended)
-
-    def _touch(self, shown: Shown) -> None:
-        if self._places.has(shown.box_id):
-            self._outbox.touch(shown.box_id)
-
-    def _forget_old_boxes(self) -> None:
-        if len(self._boxes) <= self._most_boxes:
-            return
-        surplus = len(self._boxes) - MOST_BOXES
-        old = [b for b in self._boxes.values() if b.ended and b.box_id not in self._outbox][:surplus]
-        for shown in old:
-            del self._boxes[shown.box_id]
-            self._places.leave(shown.box_id)
-            if shown.view is not None and self._forest.session(shown.ref) is not None:
-                self._over.setdefault(shown.ref, {})[shown.turn_id] = len(shown.view.turn.runs)
-        # Where most boxes are open, not each further one is worth another look at all.
-        self._most_boxes = max(MOST_BOXES, len(self._boxes) + MOST_BOXES // 10)
 
 
 def _earliest(now_ms: int, *times: int | None) -> int | None:

@@ -18,6 +18,7 @@ from status_watcher.core.turn import Call, Compaction, Ending, Item, Remark, Run
 from status_watcher.model import State
 
 COMPACTED = "[session compacted - continuing]"
+UNKNOWN_OUTCOME = "ended, outcome unknown"
 _CODE = re.compile(r"[A-Za-z0-9+-]{1,20}")
 """What may stand in brackets of ours: an exit code, a signal, "timeout"."""
 
@@ -51,9 +52,18 @@ class _Moment:
 
 
 def render(
-    view: TurnView, name: str, now_ms: int, limits: Limits, pen: Pen, *, state: State | None = None
+    view: TurnView,
+    name: str,
+    now_ms: int,
+    limits: Limits,
+    pen: Pen,
+    *,
+    state: State | None = None,
+    note: str = "",
 ) -> str:
-    """The text of a box at `now_ms`; `state` overrides the verdict (our own stop shows `INTERRUPTED`)."""
+    """The text of a box at `now_ms`; `state` overrides the verdict (our own stop shows `INTERRUPTED`), `note`
+    is said of a turn that has not ended.
+    """
     verdict = view.verdict
     shown = state or verdict.state
     end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
@@ -62,6 +72,8 @@ def render(
     first = f"[{shown}] {pen.name(name)} | {took}"
     if verdict.ended_ms is None and tries > 1:
         first += f" | try {tries}"
+    if note and verdict.ended_ms is None:
+        first += f" | {note}"
     last = "" if shown is State.ACTIVE else f"[{shown}] {took}{_tokens(view.tokens)}"
     lines: list[Line] = []
     if view.turn.head_missing:
@@ -71,12 +83,14 @@ def render(
     return _fitting(first, lines, dropped, last, shown, limits)
 
 
-def bare_box(name: str, state: State, elapsed_ms: int | None, limits: Limits, pen: Pen) -> str:
+def bare_box(
+    name: str, state: State, elapsed_ms: int | None, limits: Limits, pen: Pen, *, note: str = ""
+) -> str:
     """A box without a transcript to show: a first turn that only the store knows, or one whose transcript is
     gone.
     """
     took = "" if elapsed_ms is None else span(elapsed_ms)
-    first = f"[{state}] {pen.name(name)}" + (f" | {took}" if took else "")
+    first = " | ".join(part for part in (f"[{state}] {pen.name(name)}", took, note) if part)
     last = "" if state is State.ACTIVE else f"[{state}] {took}".rstrip()
     return _fitting(first, (), 0, last, state, limits)
 
@@ -203,8 +217,9 @@ def _child_lines(
     if ended_ms is None and moment.over is not None:
         ended_ms, state = moment.now_ms, moment.over  # given up together with the turn that it is part of
     if ended_ms is not None:
-        lines.append(Line(depth + 1, f"[{state}] {span(ended_ms - child.start_ms)}", ended_ms, head))
-    elif not child.turns:
+        end = f"[{state}] {span(ended_ms - child.start_ms)}" if child.outcome_known else UNKNOWN_OUTCOME
+        lines.append(Line(depth + 1, end, ended_ms, head))
+    elif not child.turns and child.traced:
         lines.append(Line(depth + 1, "starting...", child.start_ms, head))
     return dropped
 

@@ -65,7 +65,7 @@ async def test_each_answer_is_a_fresh_snapshot():
     assert [orjson.loads(body)["uptime_s"] for body in bodies] == [0, 1, 2]
 
 
-async def test_p8_a_taken_port_is_a_returned_reason():
+async def test_P8_a_taken_port_is_a_returned_reason():
     first = await serving()
     second = await serve("127.0.0.1", first.port, lambda: OK)
     assert isinstance(second, CannotListen)

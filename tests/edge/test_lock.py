@@ -86,7 +86,7 @@ def test_ready_is_recorded_with_the_address_of_health(state_dir):
     lock.release()
 
 
-def test_p1_a_record_left_by_a_killed_daemon_means_nothing(state_dir):
+def test_P1_a_record_left_by_a_killed_daemon_means_nothing(state_dir):
     daemon = subprocess.Popen(
         [sys.executable, "-c", HOLD_UNTIL_KILLED, str(state_dir)], stdout=subprocess.PIPE, text=True
     )
@@ -106,7 +106,7 @@ def test_p1_a_record_left_by_a_killed_daemon_means_nothing(state_dir):
     lock.release()
 
 
-def test_p3_a_deleted_lock_file_is_noticed_by_its_holder(state_dir):
+def test_P3_a_deleted_lock_file_is_noticed_by_its_holder(state_dir):
     first = acquired(state_dir)
     assert first.still_ours()
     (state_dir / "lock").unlink()
@@ -118,7 +118,7 @@ def test_p3_a_deleted_lock_file_is_noticed_by_its_holder(state_dir):
     second.release()
 
 
-def test_p3_a_file_that_is_replaced_between_open_and_lock_is_locked_anew(state_dir, monkeypatch):
+def test_P3_a_file_that_is_replaced_between_open_and_lock_is_locked_anew(state_dir, monkeypatch):
     replaced = []
 
     def flock_after_replacing(fd, operation):

@@ -33,7 +33,7 @@ AT_ONCE = PlayOptions(speed=100_000)
 START_MS = 1_800_000_000_000
 STATE_DIR = Path("/srv/openclaw")
 STORE = "agents/main/sessions/sessions.json"
-EVERY_CAPTURE = pytest.mark.parametrize("name", captures.names())
+EVERY_CAPTURE = pytest.mark.parametrize("name", captures.names_of_files())
 
 
 def planned(capture: Capture, cast: Cast | None = None) -> tuple[Step, ...]:
@@ -177,7 +177,7 @@ async def test_a_replay_leaves_the_files_of_the_capture_in_their_recorded_length
     }
 
 
-@pytest.mark.parametrize("name", [name for name in captures.names() if captures.DATA.joinpath(name).exists()])
+@pytest.mark.parametrize("name", [n for n in captures.names_of_files() if captures.DATA.joinpath(n).exists()])
 async def test_a_replay_ends_with_the_recorded_store(name, tmp_path):
     options = PlayOptions(speed=100_000, shift_to_now=False)
     await play(captures.load(name), tmp_path, options)

@@ -6,37 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from publishing import QUICK, never, publishing, until
+from publishing import CREATE, QUICK, THROTTLE_S, edits, never, publishing, until
 
 from status_watcher.core.throttle import Patience
 from status_watcher.model import BoxId, ChannelId, ChannelTarget, PostId
 from status_watcher.publisher import PublisherSettings
 from status_watcher.sandbox.faults import Fault
 from status_watcher.sandbox.server import Sandbox, ServerSettings
-
-CREATE = "POST .*/posts$"
-THROTTLE_S = QUICK.throttle_s
-
-
-@pytest.fixture
-async def sandbox():
-    async with Sandbox() as running:
-        yield running
-        assert running.violations(THROTTLE_S) == []
-
-
-@pytest.fixture
-async def desk(sandbox, tmp_path):
-    async with publishing(sandbox, tmp_path) as made:
-        yield made
-
-
-def edits(sandbox):
-    return [edit.message for edit in sandbox.store.edits]
-
-
-def counter(desk, name):
-    return desk.publisher.snapshot().counters.get(name, 0)
 
 
 @pytest.mark.parametrize("window_s", [30.0, 0.0], ids=["server remembers", "server has forgotten"])
@@ -59,7 +35,7 @@ async def test_M2_post_whose_answer_was_lost_is_adopted(tmp_path, fault, window_
             await until(lambda: desk.texts() == ["first"])
             desk.show("box", "second")
             await desk.shows("second")
-            assert counter(desk, "adopted") == 1
+            assert desk.counter("adopted") == 1
             assert desk.asked("POST", "/posts") == 1
         assert sandbox.violations(THROTTLE_S) == []
 
@@ -83,7 +59,7 @@ async def test_M2_reply_in_a_thread_is_found_too(desk, sandbox):
     await until(lambda: desk.texts() == ["text"])
     for number in range(130):
         sandbox.store.post_as(sandbox.person.id, sandbox.channel.id, f"more {number}")
-    await until(lambda: counter(desk, "adopted") == 1)
+    await until(lambda: desk.counter("adopted") == 1)
     assert desk.texts() == ["text"]
 
 
@@ -146,7 +122,7 @@ async def test_M1_text_that_was_read_after_a_crash_is_remembered_over_the_next_r
     for _ in range(2):
         async with publishing(sandbox, tmp_path, settings=replace(QUICK, ghost_s=0.0)) as desk:
             desk.show("box", "second")
-            await until(lambda: counter(desk, "unchanged") >= 1)
+            await until(lambda: desk.counter("unchanged") >= 1)
             await until(lambda: desk.publisher.snapshot().pending == 0)
     assert edits(sandbox) == ["second"]
 
@@ -250,7 +226,7 @@ async def test_M15_edit_cancelled_in_flight_is_read_before_the_next_one(sandbox,
         await desk.shows("second")
     async with publishing(sandbox, tmp_path) as desk:
         desk.show("box", "second")
-        await until(lambda: counter(desk, "unchanged") == 1)
+        await until(lambda: desk.counter("unchanged") == 1)
         assert edits(sandbox) == ["second"]
 
 
@@ -300,7 +276,7 @@ async def test_M1_random_trouble_and_crashes_leave_one_right_post_a_box(sandbox,
                 if name not in wanted or dice.random() < 0.8:
                     wanted[name] = f"{name}: {dice.random()}"
                 desk.show(name, wanted[name], ended=dice.random() < 0.2)
-                await asyncio.sleep(dice.random() * 0.05)
+                await asyncio.sleep(dice.random() * 0.05)  # so that the crash comes at any moment
             if life == "crash":
                 await desk.crash()
                 continue

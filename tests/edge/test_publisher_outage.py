@@ -4,36 +4,12 @@ import asyncio
 import time
 
 import pytest
-from publishing import QUICK, never, publishing, until
+from publishing import CREATE, QUICK, edits, never, publishing, until
 from structlog.testing import capture_logs
 
 from status_watcher.publisher import PublisherSettings
 from status_watcher.sandbox.faults import Fault
 from status_watcher.sandbox.server import RateLimit, Sandbox, ServerSettings
-
-CREATE = "POST .*/posts$"
-THROTTLE_S = QUICK.throttle_s
-
-
-@pytest.fixture
-async def sandbox():
-    async with Sandbox() as running:
-        yield running
-        assert running.violations(THROTTLE_S) == []
-
-
-@pytest.fixture
-async def desk(sandbox, tmp_path):
-    async with publishing(sandbox, tmp_path) as made:
-        yield made
-
-
-def edits(sandbox):
-    return [edit.message for edit in sandbox.store.edits]
-
-
-def counter(desk, name):
-    return desk.publisher.snapshot().counters.get(name, 0)
 
 
 async def test_M4_outage_costs_one_probe_a_cooldown_and_on_return_one_edit_a_box_ended_first(desk, sandbox):
@@ -49,7 +25,7 @@ async def test_M4_outage_costs_one_probe_a_cooldown_and_on_return_one_edit_a_box
     while time.monotonic() - began < 1.6:
         for number in range(30):
             desk.show(f"box {number}", f"after {number}", ended=number >= 25)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the pace of the changes, for as long as some cooldowns take
     assert len(sandbox.requests) - asked <= 1.6 / 0.5 + 1
     assert desk.publisher.snapshot().problems == ("mattermost: server error (503)",)
     sandbox.faults.remove(outage)
@@ -148,9 +124,13 @@ async def test_M6_flapping_server_gets_every_newest_text_and_logs_little(desk, s
     flaky = sandbox.faults.add(Fault(match="PUT", status=500, probability=0.5))
     with capture_logs() as logs:
         for number in range(10):
+            asked = desk.asked("PUT")
             for box in range(4):
                 desk.show(f"box {box}", f"text {number}")
-            await asyncio.sleep(0.1)
+            if number:
+                await until(lambda asked=asked: desk.asked("PUT") > asked)
+            else:
+                await desk.shows(*["text 0"] * 4)
         await until(lambda: desk.texts() == ["text 9"] * 4, 15)
     assert flaky.hits > 1
     assert len(logs) < 12

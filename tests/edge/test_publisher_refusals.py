@@ -1,40 +1,16 @@
 """What the publisher does when a post, a channel or a text is refused."""
 
-import asyncio
+import time
 from dataclasses import replace
 
 import pytest
-from publishing import QUICK, never, publishing, until
+from publishing import QUICK, THROTTLE_S, never, publishing, until
 from structlog.testing import capture_logs
 
 from status_watcher.model import ChannelId, ChannelTarget, DirectTarget, PostId, UserId
 from status_watcher.publisher import PublisherSettings
 from status_watcher.sandbox.faults import Fault
 from status_watcher.sandbox.server import Sandbox, ServerSettings
-
-CREATE = "POST .*/posts$"
-THROTTLE_S = QUICK.throttle_s
-
-
-@pytest.fixture
-async def sandbox():
-    async with Sandbox() as running:
-        yield running
-        assert running.violations(THROTTLE_S) == []
-
-
-@pytest.fixture
-async def desk(sandbox, tmp_path):
-    async with publishing(sandbox, tmp_path) as made:
-        yield made
-
-
-def edits(sandbox):
-    return [edit.message for edit in sandbox.store.edits]
-
-
-def counter(desk, name):
-    return desk.publisher.snapshot().counters.get(name, 0)
 
 
 async def test_M7_box_whose_post_a_person_deleted_goes_quiet(sandbox, tmp_path):
@@ -82,7 +58,7 @@ async def test_M10_text_that_the_server_finds_too_long_is_shortened_once(tmp_pat
         assert desk.asked("POST", "/posts") == 2
         desk.show("new", "ü" * 9_000)
         await until(lambda: desk.texts() == ["ü" * 4_000])
-        assert counter(desk, "shortened") == 1
+        assert desk.counter("shortened") == 1
 
 
 async def test_M10_server_that_takes_nothing_is_asked_no_more_than_twice(tmp_path):
@@ -101,7 +77,8 @@ async def test_M10_server_that_takes_nothing_is_asked_no_more_than_twice(tmp_pat
 async def test_M11_edit_time_limit_allows_one_new_post_and_no_more(desk, sandbox):
     desk.show("box", "first")
     await desk.shows("first")
-    await asyncio.sleep(0.15)
+    (post,) = sandbox.store.posts_in(sandbox.channel.id)
+    await until(lambda: time.time() * 1000 > post.create_at + 1)
     sandbox.configure(edit_time_limit_s=0)
     desk.show("box", "second")
     await desk.shows("first", "second")
@@ -115,10 +92,11 @@ async def test_M11_archived_channel_stops_the_box_with_a_reason(desk, sandbox):
     desk.show("box", "first")
     await desk.shows("first")
     sandbox.store.archive_channel(sandbox.channel.id)
+    desk.show("box", "second")
+    await until(lambda: desk.publisher.snapshot().problems)
     for number in range(5):
         desk.show("box", f"more {number}")
-        await asyncio.sleep(THROTTLE_S)
-    assert desk.asked("PUT") == 1
+    await never(lambda: desk.asked("PUT") > 1)
     assert "can_not_update_post_in_deleted" in desk.publisher.snapshot().problems[0]
 
 

@@ -5,6 +5,8 @@ import contextlib
 import os
 import time
 
+from publishing import until
+
 from status_watcher.edge.file_source import FileSource
 from status_watcher.edge.locate import Layout
 
@@ -29,11 +31,12 @@ async def test_W8_events_that_come_again_and_miss_nothing_end_the_hurry(tmp_path
         deadline_s = time.monotonic() + DEADLINE_S
         while not condition():
             assert time.monotonic() < deadline_s, source.health()
+            lines = source.counters().lines
             with transcript.open("ab") as file:
                 file.write(LINE)
             written_s = time.time() - age_s
             os.utime(transcript, (written_s, written_s))
-            await asyncio.sleep(0.2)
+            await until(lambda lines=lines: source.counters().lines > lines, DEADLINE_S)
 
     hears = source._dirty.on_any_event
     monkeypatch.setattr(source._dirty, "on_any_event", lambda _event: None)

@@ -19,7 +19,7 @@ from builders import (
     status,
 )
 
-from status_watcher.core import board as board_module
+from status_watcher.core import boxes as boxes_module
 from status_watcher.core.board import box_id_of
 from status_watcher.model import AgentId, BoxId, EntryId, SessionId
 
@@ -119,16 +119,16 @@ def test_there_is_nothing_to_render_of_a_box_that_is_not_there():
 
 
 def test_old_ended_boxes_are_forgotten_and_never_made_again(monkeypatch):
-    monkeypatch.setattr(board_module, "MOST_BOXES", 10)
+    monkeypatch.setattr(boxes_module, "MOST_BOXES", 10)
     entries = {f"agent:main:mattermost:channel:{CHANNEL[:-2]}{n:02}": entry(f"s{n}") for n in range(30)}
     watched = Watched(entries=entries)
-    watched.board._most_boxes = 10
+    watched.board._boxes._most = 10
     for n in range(30):
         t = Transcript(f"s{n}")
         turn = [t.header(n), t.user(n), t.assistant(n, call()), t.ok(n, "c1"), t.final(n)]
         watched.at(n, lines(*turn, session_id=f"s{n}"))
     assert len(watched.boxes) == 30
-    assert len(watched.board._boxes) <= 12
+    assert len(watched.board._boxes._boxes) <= 12
     seen = {box: list(texts) for box, texts in watched.player.seen.texts.items()}
     watched.entries = {key: fields | {"updatedAt": T0 + 1} for key, fields in entries.items()}
     watched.at(40, watched.look())
