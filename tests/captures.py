@@ -4,6 +4,8 @@ import re
 import uuid
 from pathlib import Path
 
+import recorded_rows
+
 from status_watcher.demo import captures
 
 DATA = Path(__file__).parent / "data" / "openclaw"
@@ -16,11 +18,18 @@ def names() -> list[str]:
     return sorted(kept | {f"{DEMO_VERSION}/{name}" for name in captures.DEMO})
 
 
+def names_of_files() -> list[str]:
+    """Those that were recorded from a file-backed gateway."""
+    return [name for name in names() if not recorded_rows.is_capture(DATA / name)]
+
+
 def load(name: str) -> captures.Capture:
-    """Load the capture `<version>/<scenario>`."""
+    """Load the capture `<version>/<scenario>`; of a database-backed gateway it is a `DatabaseCapture`."""
     version, _, scenario = name.partition("/")
     if version == DEMO_VERSION and scenario in captures.DEMO:
         return captures.load_demo(scenario)
+    if recorded_rows.is_capture(DATA / name):
+        return recorded_rows.load(DATA / name)
     return captures.load(DATA / name)
 
 

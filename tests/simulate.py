@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import orjson
+import recorded_rows
+from recorded_rows import Commit, DatabaseCapture, EventRow
 
 from status_watcher.core.board import Board, BoardSettings
 from status_watcher.core.index import Index, parse_index
@@ -11,6 +13,7 @@ from status_watcher.core.labels import Labels, load_labels
 from status_watcher.core.pen import Pen
 from status_watcher.core.redact import Redactor
 from status_watcher.core.render import Limits
+from status_watcher.core.store_rows import Birth, NodeRow, copied_until_ms, entry_of
 from status_watcher.core.transcript import Header, parse_line
 from status_watcher.core.tree import Rules
 from status_watcher.demo.captures import Capture
@@ -26,7 +29,7 @@ from status_watcher.demo.player import (
     plan,
 )
 from status_watcher.edge.bundled import read_tool_labels
-from status_watcher.model import AgentId, Box, BoxId, ChannelId, SessionId
+from status_watcher.model import AgentId, Box, BoxId, ChannelId, SessionId, SessionKey
 from status_watcher.source import IndexSeen, Lines, News, Reading, TranscriptGone
 
 MAIN = AgentId("main")
@@ -157,17 +160,90 @@ class Disk:
         return header.session_id if isinstance(header, Header) else SessionId(path.name.split(".")[0])
 
 
+class Tables:
+    """What the commits of a replay leave in a database, told as a source would tell it."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, recorded_rows.NodeRow] = {}
+        self._events: dict[str, list[EventRow]] = {}
+
+    def news(self, commit: Commit) -> list[News]:
+        nodes = [row for row in commit.rows if isinstance(row, recorded_rows.NodeRow)]
+        self._nodes |= {row.key: row for row in nodes}
+        news: list[News] = [self.look_at_store()] if nodes else []
+        added: dict[str, list[EventRow]] = {}
+        for row in commit.rows:
+            if isinstance(row, EventRow):
+                added.setdefault(row.session_id, []).append(row)
+        for session_id, rows in added.items():
+            reading = Reading.MORE if session_id in self._events else Reading.FIRST
+            self._events.setdefault(session_id, []).extend(rows)
+            lines = tuple(orjson.dumps(row.event) for row in rows)
+            copied_ms = copied_until_ms(self._birth(session_id)) if reading is Reading.FIRST else 0
+            news.append(Lines(MAIN, SessionId(session_id), lines, reading, copied_until_ms=copied_ms))
+        return news
+
+    def look_at_store(self) -> IndexSeen:
+        entries = [
+            entry_of(
+                NodeRow(
+                    SessionKey(row.key),
+                    SessionId(row.session_id),
+                    orjson.dumps(row.entry),
+                    row.updated_at_ms,
+                    status=row.status or "",
+                    label=row.entry.get("label", ""),
+                    spawned_by=row.spawned_by or "",
+                    parent_key=row.parent_key or "",
+                    fork_source_id=row.entry.get("forkSource", {}).get("sessionId", ""),
+                )
+            )
+            for row in self._nodes.values()
+        ]
+        return IndexSeen(MAIN, {entry.key: entry for entry in entries if entry is not None})
+
+    def _birth(self, session_id: str) -> Birth | None:
+        rows = self._events[session_id]
+        forks = [row.entry.get("forkSource") for row in self._nodes.values() if row.session_id == session_id]
+        sources = [fork["sessionId"] for fork in forks if fork]
+        known = {row.event.get("id") for source in sources for row in self._events.get(source, ())}
+        if len(rows) < 2:
+            return None
+        return Birth(
+            rows[0].created_at_ms,
+            rows[1].created_at_ms,
+            tuple(SessionId(source) for source in sources),
+            rows[1].event["id"] in known if known else None,
+        )
+
+
 def play(capture: Capture, after_s: float = 120, **settings: object) -> Played:
     """The boxes of a capture replayed into a running daemon's board, with the pauses of the real replay."""
     start_ms = 1_800_000_000_000
-    steps = plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state"))
     player = Player(board(start_ms - 1000, **settings), start_ms - 1000)
+    store: Tables | Disk
+    if isinstance(capture, DatabaseCapture):
+        store = _play_rows(capture, player, start_ms)
+    else:
+        store = _play_files(capture, player, start_ms)
+    end_ms = player.now_ms
+    for look_s in range(5, int(after_s) + 1, 5):
+        player.at(end_ms + look_s * 1000, store.look_at_store())
+    return player.seen
+
+
+def _play_files(capture: Capture, player: Player, start_ms: int) -> Disk:
+    steps = plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state"))
     disk = Disk()
     existing = [s for s in steps if s.at_s == 0 and isinstance(s, Append)]
     for step in steps:
         at_ms = start_ms - 500 if step in existing else start_ms + round(step.at_s * 1000)
         player.at(at_ms, *disk.news(step))
-    end_ms = player.now_ms
-    for look_s in range(5, int(after_s) + 1, 5):
-        player.at(end_ms + look_s * 1000, disk.look_at_store())
-    return player.seen
+    return disk
+
+
+def _play_rows(capture: DatabaseCapture, player: Player, start_ms: int) -> Tables:
+    tables = Tables()
+    for commit in recorded_rows.plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state")):
+        player.at(start_ms + round(commit.at_s * 1000), *tables.news(commit))
+    return tables

@@ -1,6 +1,7 @@
 """Every recorded session, at its own pace, through the real daemon: the truth tables and the golden boxes.
 
-One daemon per OpenClaw version follows all recordings of that version at once, in one state directory.
+One daemon per OpenClaw version follows all recordings of that version at once, in one state directory: files,
+or from 2026.9 on a database that is built of the recorded rows, with a writer that holds it open.
 `pytest tests/system/test_captures.py --golden=write` writes the goldens anew: read what changed before it is
 committed. The truth tables are asserted all the same.
 """
@@ -14,11 +15,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import captures
+import databases
 import orjson
 import pytest
 import pytest_asyncio
 import truth
 from daemon import Daemon, HealthAnswer
+from databases import Databases
+from recorded_rows import DatabaseCapture
 
 from status_watcher.core.board import FIRST_TURN, box_id_of
 from status_watcher.core.post import box_tag
@@ -83,10 +87,14 @@ class Stage:
         if event.kind == "post_deleted":
             self.deleted.append(event.post)
 
-    async def perform(self, name: str, capture: Capture, stores: Stores) -> None:
+    async def perform(self, name: str, capture: Capture, stores: Stores, rows: Databases) -> None:
         played = self.played[name]
+        options = PlayOptions()
         try:
-            await play(capture, self.daemon.openclaw, PlayOptions(), cast=played.cast, stores=stores)
+            if isinstance(capture, DatabaseCapture):
+                await databases.play(capture, self.daemon.openclaw, options, cast=played.cast, databases=rows)
+            else:
+                await play(capture, self.daemon.openclaw, options, cast=played.cast, stores=stores)
         except Exception as error:  # noqa: BLE001 - told by the test of this recording; the others go on
             played.error = error
         played.ended_s = time.monotonic()
@@ -172,11 +180,16 @@ async def _show(version: str, root: Path) -> Stage:
             stage.played[name] = cast_of(name, number, capture, sandbox)
             stage.played[name].places[default.id] = "default"
         sandbox.store.subscribe(stage.see)
+        stores, rows = Stores(), Databases(daemon.openclaw)
+        stack.callback(rows.close)
+        if any(isinstance(capture, DatabaseCapture) for capture in recordings.values()):
+            # As a gateway of that version leaves it at its first start: a database, no directory of files.
+            rows.of("main")
+            daemon.sessions_dir.rmdir()
         await daemon.start()
-        stores = Stores()
         async with asyncio.TaskGroup() as tasks:
             for name, capture in recordings.items():
-                tasks.create_task(stage.perform(name, capture, stores), name=name)
+                tasks.create_task(stage.perform(name, capture, stores, rows), name=name)
         settled_s = max(stage.played[name].ended_s + TRUTHS[name].settles_s for name in names)
         # Not for something to happen: the tables say after when nothing may any more.
         await asyncio.sleep(settled_s + WATCHED_LONGER_S - time.monotonic())
