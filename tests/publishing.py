@@ -17,6 +17,9 @@ from status_watcher.sandbox.server import Sandbox
 QUICK = PublisherSettings(
     throttle_s=0.1, tick_s=0.5, token_probe_s=0.3, patience=Patience(at_first_s=0.6, after_failure_s=0.3)
 )
+THROTTLE_S = QUICK.throttle_s
+CREATE = "POST .*/posts$"
+"""What a fault must match to meet the making of a post alone."""
 
 
 async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
@@ -33,6 +36,11 @@ async def never(condition: Callable[[], object], for_s: float = 0.4) -> None:
             while not condition():
                 await asyncio.sleep(0.005)
     assert not condition()
+
+
+def edits(sandbox: Sandbox) -> list[str]:
+    """The texts of all edits that the server took, in order."""
+    return [edit.message for edit in sandbox.store.edits]
 
 
 class Shelf:
@@ -86,6 +94,9 @@ class Desk:
         """What a reader of the channel sees of our posts, oldest first."""
         posts = self.sandbox.store.posts_in(channel_id or self.sandbox.channel.id)
         return [post.message for post in posts if post.user_id == self.sandbox.bot.id]
+
+    def counter(self, name: str) -> int:
+        return self.publisher.snapshot().counters.get(name, 0)
 
     async def shows(self, *texts: str, within_s: float = 5.0) -> None:
         """Waits until the channel holds exactly these posts of ours."""

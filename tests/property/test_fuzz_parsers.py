@@ -163,7 +163,7 @@ async def relayed(*news: News) -> Relay:
     relay = Relay(targets.board(), Deaf(), BoardClock())
     for one in news:
         relay.take(one)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # what it left for the loop's next round
     relay.stop()
     return relay
 

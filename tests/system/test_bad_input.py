@@ -131,7 +131,7 @@ async def test_T1_a_line_written_byte_by_byte_is_one_line(daemon, session, sandb
         line = session.line({"type": "message", "message": entry})
         for at in range(0, len(line), 7):
             session.raw(line[at : at + 7])
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # each piece a write of its own, and the sandbox served in between
     box = await eventually(box_says(sandbox, "ACTIVE", "é 🙂 ok"), SHOWN_WITHIN_S)
     assert box.message.count("🙂") == 1
     answer = await daemon.health()
@@ -208,7 +208,7 @@ async def test_S1_a_store_that_is_torn_at_the_start_closes_no_box_of_the_run_bef
     await eventually(box_says(sandbox, "DONE", "after the restart"), SHOWN_WITHIN_S)
 
 
-async def test_bad_entries_in_the_store_hide_no_good_ones(daemon, gateway, session, sandbox):
+async def test_S5_bad_entries_in_the_store_hide_no_good_ones(daemon, gateway, session, sandbox):
     await daemon.start()
     for key, entry in (
         ("agent:main:number", 7),

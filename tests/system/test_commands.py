@@ -269,7 +269,7 @@ def test_output_that_nobody_reads_is_no_failure(place):
     assert place.ready_record() is not None
 
 
-def test_p1_a_stale_pid_file_stops_nobody_and_nobody_is_stopped_by_it(place):
+def test_P1_a_stale_pid_file_stops_nobody_and_nobody_is_stopped_by_it(place):
     bystander = subprocess.Popen(["sleep", "300"])
     try:
         (place.root / "watcher.pid").write_text(f"{bystander.pid}\n")
@@ -285,7 +285,7 @@ def test_p1_a_stale_pid_file_stops_nobody_and_nobody_is_stopped_by_it(place):
         bystander.wait()
 
 
-def test_p2_of_twenty_at_once_exactly_one_runs(place):
+def test_P2_of_twenty_at_once_exactly_one_runs(place):
     processes = [place.foreground(stderr=subprocess.DEVNULL) for _ in range(20)]
     try:
         record = eventually(place.ready_record)
@@ -327,7 +327,7 @@ def test_after_kill_9_it_simply_starts_again(place):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_p5_a_signal_ends_the_foreground_daemon_with_code_0(place, number):
+def test_P5_a_signal_ends_the_foreground_daemon_with_code_0(place, number):
     process = place.foreground()
     eventually(place.ready_record)
     began_s = time.monotonic()
@@ -340,7 +340,7 @@ def test_p5_a_signal_ends_the_foreground_daemon_with_code_0(place, number):
     assert all(orjson.loads(line) for line in errors.splitlines())
 
 
-def test_p6_the_daemon_survives_the_end_of_its_reader(place):
+def test_P6_the_daemon_survives_the_end_of_its_reader(place):
     process = place.foreground()
     process.stderr.close()
     record = eventually(place.ready_record)
@@ -349,7 +349,7 @@ def test_p6_the_daemon_survives_the_end_of_its_reader(place):
     assert process.wait(TIMEOUT_S) == 0
 
 
-def test_p6_without_standard_descriptors_no_log_line_goes_astray(place):
+def test_P6_without_standard_descriptors_no_log_line_goes_astray(place):
     process = subprocess.Popen(
         ["sh", "-c", 'exec "$@" run <&- >&- 2>&-', "sh", *COMMAND], env=place.env, cwd=place.root
     )
@@ -363,7 +363,7 @@ def test_p6_without_standard_descriptors_no_log_line_goes_astray(place):
 
 
 @pytest.mark.parametrize("command", ["start", "run"])
-def test_p8_a_taken_health_port_is_exit_code_1_and_named(place, command):
+def test_P8_a_taken_health_port_is_exit_code_1_and_named(place, command):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         result = place.command(command, HEALTH_PORT=str(port))
@@ -376,7 +376,7 @@ def test_p8_a_taken_health_port_is_exit_code_1_and_named(place, command):
 
 
 @pytest.mark.parametrize("command", ["start", "run"])
-def test_p9_all_configuration_errors_at_once_without_a_value(place, command):
+def test_P9_all_configuration_errors_at_once_without_a_value(place, command):
     secret = "not-to-be-seen"
     result = place.command(
         command,
