@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: test check lint format-check types format demo bench kill-loop soak fuzz long clean help
+.PHONY: test test-live check lint format-check types format demo bench kill-loop soak fuzz long clean help
 
 help:
 	@echo "make test | check | demo [ARGS=--once] | bench | lint | types | format | clean"
 	@echo "make kill-loop | soak | fuzz | long   (minutes each; not part of test)"
+	@echo "make test-live   (real OpenClaw gateways, downloaded once into .cache/live; minutes; not part of test)"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,6 +24,10 @@ $(READY): pyproject.toml
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+# Two real gateways on one machine, one after the other, in an order that needs few restarts.
+test-live: $(READY)
+	$(BIN)/python -m pytest -m live -p no:randomly -rs --timeout 1200 tests/live $(ARGS)
 
 kill-loop: $(READY)
 	$(BIN)/python -m pytest -m long -s tests/system/test_kill_loop.py $(ARGS)

@@ -7,6 +7,8 @@ a bad one ends the connection; a foreign Origin is refused with 403. Frames are 
 
 import asyncio
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,6 +20,16 @@ from status_watcher.sandbox.records import StoreEvent, User, new_id
 from status_watcher.sandbox.wire import VERSION, VERSION_ID
 
 _MAX_CLIENT_FRAME_BYTES = 8_192
+_KEPT_FRAMES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFrame:
+    """A frame that a reader sent: `action` is "" where it names none, `ok` whether it was understood."""
+
+    user_id: str
+    action: str
+    ok: bool
 
 
 class _Connection:
@@ -37,9 +49,10 @@ class _Connection:
 
 
 class EventStream:
-    """All connected readers."""
+    """All connected readers; `received` keeps the newest 10,000 frames that they sent, oldest first."""
 
     def __init__(self) -> None:
+        self.received: deque[ClientFrame] = deque(maxlen=_KEPT_FRAMES)
         self._connections: set[_Connection] = set()
 
     def __len__(self) -> int:
@@ -72,12 +85,17 @@ class EventStream:
             await socket.close()
             return socket
         connection = _Connection(user)
+        if challenge is not None:
+            self.received.append(ClientFrame(user.id, _action(challenge), ok=True))
         _greet(connection, challenge)
         self._connections.add(connection)
         writer = asyncio.create_task(_write(socket, connection), name="sandbox websocket writer")
         try:
             async for message in socket:
-                connection.send_reply(_reply(backend, user, message))
+                frame = _parsed(message) or {}
+                reply = _reply(backend, user, frame)
+                self.received.append(ClientFrame(user.id, _action(frame), ok=reply["status"] == "OK"))
+                connection.send_reply(reply)
         finally:
             self._connections.discard(connection)
             writer.cancel()
@@ -126,9 +144,13 @@ def _greet(connection: _Connection, challenge: dict[str, Any] | None) -> None:
         connection.send_event(Frame(connection.user.id, "status_change", online, to_user))
 
 
-def _reply(backend: Backend, user: User, message: WSMessage) -> dict[str, Any]:
+def _action(frame: dict[str, Any]) -> str:
+    action = frame.get("action")
+    return action if isinstance(action, str) else ""
+
+
+def _reply(backend: Backend, user: User, frame: dict[str, Any]) -> dict[str, Any]:
     """What a client's frame is answered with; `user_typing` is the one that does something."""
-    frame = _parsed(message) or {}
     seq = frame.get("seq", 0)
     data = frame.get("data")
     match frame.get("action"):

@@ -151,6 +151,29 @@ async def test_each_reader_is_told_of_their_own_mention_alone(
     assert mentions == {"person": None, "other": json.dumps([other.id])}
 
 
+async def test_what_readers_send_is_recorded_with_whether_it_was_understood(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    async with session.ws_connect(f"{sandbox.url}/api/v4/websocket") as socket:
+        challenge = {"seq": 1, "action": "authentication_challenge", "data": {"token": sandbox.bot_token}}
+        await socket.send_json(challenge)
+        await socket.send_json({"seq": 2, "action": "ping"})
+        await socket.send_json({"seq": 3, "action": "dance"})
+        await socket.send_str("no JSON")
+        statuses = []
+        while len(statuses) < 4:
+            frame = await socket.receive_json(timeout=5)
+            statuses += [frame["status"]] if "seq_reply" in frame else []
+    assert statuses == ["OK", "OK", "FAIL", "FAIL"]
+    assert {frame.user_id for frame in sandbox.events.received} == {sandbox.bot.id}
+    assert [(frame.action, frame.ok) for frame in sandbox.events.received] == [
+        ("authentication_challenge", True),
+        ("ping", True),
+        ("dance", False),
+        ("", False),
+    ]
+
+
 async def test_a_direct_channel_is_the_same_one_each_time(
     sandbox: Sandbox, session: aiohttp.ClientSession
 ) -> None:
