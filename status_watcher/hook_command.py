@@ -290,6 +290,7 @@ def _as_document(now: _Standing) -> dict[str, Any]:
         "version": now.copy.version,
         "up_to_date": now.copy.current,
         "enabled": now.enabled if isinstance(now.config, OpenclawConfig) else None,
+        "loaded_as_in": [g.value for g in Generation if loads(now.hooks, OtherHook(HOOK_NAME), g)],
         "not_loaded": {name: [g.value for g in rules] for name, rules in _kept_out(now).items()},
         "daemon": {"running": found is not None, "pid": record.pid if record is not None else None},
         "problems": list(result.lines) if isinstance(result, ConfigErrors) else [],

@@ -1,8 +1,8 @@
 """Which hooks a gateway loads by its configuration, and what enabling one more changes for the others.
 
-Three rules have been in force (read in the code of 2026.2.26, 2026.7.1 and 2026.9.6): at first the master
-switch alone, then named entries where the switch is not set, at last named entries even where it is. Nothing
-on the disk says for sure which gateway will read the file, so all three are asked.
+Three rules have been in force (read in the code of 2026.2.26, 2026.7.1 and 2026.9.6, and the last two seen at
+work): at first the master switch alone, then named entries where the switch is not set, at last named entries
+even where it is. Nothing on the disk says for sure which gateway will read the file, so all three are asked.
 """
 
 from collections.abc import Iterable, Mapping

@@ -172,6 +172,16 @@ def test_status_tells_which_hooks_ours_keeps_out(run, state):
     assert "mine, session-memory (as in 2026.9.6)" in run("status")
 
 
+def test_an_entry_without_the_switch_is_for_newer_gateways_alone(run, state):
+    """Seen: 2026.7.1 and 2026.9.6 load it, and nothing else; 2026.2.26 loads nothing."""
+    run("install")
+    configure(state, hooks={"internal": {"entries": {NAME: {"enabled": True}}}})
+    document = json.loads(run("status", "--json"))
+    assert not document["enabled"]
+    assert document["loaded_as_in"] == ["2026.7.1", "2026.9.6"]
+    assert "only gateways like 2026.7.1, 2026.9.6 load it" in run("status")
+
+
 def test_a_configuration_with_comments_is_not_rewritten(run, state):
     text = (state / "openclaw.json").read_text().replace("{", "{ // mine\n", 1)
     (state / "openclaw.json").write_text(text)
@@ -192,6 +202,7 @@ def test_status_from_nothing_to_installed_and_back(run, state):
         "version": None,
         "up_to_date": False,
         "enabled": False,
+        "loaded_as_in": [],
         "not_loaded": {},
         "daemon": {"running": False, "pid": None},
         "problems": [],
