@@ -27,7 +27,7 @@ test: $(READY)
 
 # Two real gateways on one machine, one after the other, in an order that needs few restarts.
 test-live: $(READY)
-	$(BIN)/python -m pytest -m live -p no:randomly -rs --timeout 1200 tests/live $(ARGS)
+	$(BIN)/python -m pytest -m live -p no:randomly --timeout 1200 tests/live $(ARGS)
 
 kill-loop: $(READY)
 	$(BIN)/python -m pytest -m long -s tests/system/test_kill_loop.py $(ARGS)

@@ -261,12 +261,15 @@ async def test_S11_hundred_thousand_ended_boxes_stay_under_5_megabytes(tmp_path)
 
 
 async def test_S11_a_save_takes_less_than_50_ms_with_as_many_boxes_as_are_kept(tmp_path):
-    """19 saves of 20, in the best of some tries: a disk that others use too is slow at times."""
+    """19 saves of 20, in the best of some tries: a disk that others use too is slow at times. As a fast one
+    writes a whole file in that time, what is written is counted too.
+    """
     ledger = await opened(tmp_path)
     for number in range(MAX_ENDED_BOXES):
         ledger.keep(record(f"{LONG_ID}{number}", ended=True))
-    assert await ledger.keep_now(record("open one"))
-    best_s = math.inf
+    await ledger.close()
+    ledger = await opened(tmp_path)
+    best_s, log_bytes = math.inf, 0
     for _ in range(4):
         took_s = []
         for number in range(100):
@@ -274,9 +277,11 @@ async def test_S11_a_save_takes_less_than_50_ms_with_as_many_boxes_as_are_kept(t
             assert await ledger.keep_now(record("open one", intent_at_ms=number))
             took_s.append(time.monotonic() - began_s)
         best_s = min(best_s, sorted(took_s)[94])
+        log_bytes = log_bytes or (tmp_path / f"{FILE_NAME}-wal").stat().st_size
     await ledger.close()
-    print(f"p95 {best_s * 1000:.2f} ms")
+    print(f"p95 {best_s * 1000:.2f} ms, {log_bytes / 100:.0f} bytes a save")
     assert best_s < 0.05
+    assert log_bytes < 100 * 8_192  # some pages a save, of the 600 that there are
 
 
 async def test_boxes_of_a_month_ago_expire(tmp_path):

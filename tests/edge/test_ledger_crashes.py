@@ -64,6 +64,8 @@ def test_S7_of_200_kills_during_commits_each_leaves_what_was_acknowledged_and_no
             said += lines
             while_opening += not said
             for line in said:
+                if not line.startswith(("found", "saved")):
+                    continue  # a log line
                 word, now = line.split()[0], int(line.split()[1])
                 if word == "found":
                     assert line.endswith(f"lost=False closed_well={number == 0}\n")

@@ -35,13 +35,19 @@ async def world(request, alone, tmp_path_factory) -> AsyncIterator[World]:
     try:
         installed = install(request.param)
     except RegistryUnreachableError as unreachable:
-        _skipped.append(str(unreachable))
+        _skipped.append(f"OpenClaw {request.param.openclaw}: {unreachable}")
         pytest.skip(f"no package registry: {unreachable}")
     root = tmp_path_factory.mktemp(request.param.openclaw)
     async with Sandbox() as sandbox, ScriptedModel() as model:
         world = World(installed, root, sandbox, model)
         try:
             await world.gateway.start()
+            await world.healthy()
+        except BaseException:
+            print(*(f"--- {title}\n{text}" for title, text in world.report()), sep="\n")
+            await world.gateway.close()
+            raise
+        try:
             yield world
         finally:
             _calls[request.param.openclaw] = world.calls_in_brief()
@@ -66,6 +72,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.line(calls)
     if _skipped:
         terminalreporter.section("LIVE RUN SKIPPED", bold=True, red=True)
-        terminalreporter.line("Nothing was proven against a real gateway: its packages could not be fetched.")
-        for reason in _skipped:
+        terminalreporter.line(
+            "Nothing was proven against these gateways: their packages could not be fetched."
+        )
+        for reason in dict.fromkeys(_skipped):
             terminalreporter.line(reason)

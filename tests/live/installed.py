@@ -160,6 +160,6 @@ def _fetch(command: list[str], node: Path | None, **env: str) -> None:
     if done.returncode == 0:
         return
     said = (done.stdout + done.stderr).strip()
-    if _UNREACHABLE.search(said):
-        raise RegistryUnreachableError(f"installing {command[-1]}: {said.splitlines()[-1]}")
+    if why := next((line for line in said.splitlines() if _UNREACHABLE.search(line)), None):
+        raise RegistryUnreachableError(f"installing {command[-1]}: {why.strip()}")
     raise AssertionError(f"installing {command[-1]} failed:\n{said[-3000:]}")

@@ -58,6 +58,14 @@ SCRIPTS: dict[str, tuple[Step, ...]] = {
         Step("", (run("sleep 6; date -u +%Y"),), delay_s=0.5),
         Step(CHILD_B_SAYS + "."),
     ),
+    "delegate": (
+        Step("One helper will do.", (spawn("[[helper-c]] just work", "helper-c"),)),
+        Step("It is running."),
+    ),
+    "helper-c": (
+        Step("", (run("sleep 1; echo delegated"),)),
+        Step("child-report: C is done."),
+    ),
     "short": (
         Step("Only a moment.", (run("sleep 2; echo short-work"),)),
         Step(ANSWER),

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from live.gateway import eventually
+from live.installed import DATABASE
 from live.world import World
 
 from status_watcher.sandbox.records import Channel, Post
@@ -19,7 +20,6 @@ async def test_the_hook_has_started_the_daemon(world: World):
     status = await asyncio.to_thread(world.status)
     assert status["running"]
     assert status["pid"] == health["pid"]
-    assert health["status"] == "ok", health["problems"]
 
 
 async def test_a_turn_with_two_helpers_is_one_box_with_each_call_and_its_outcome(world: World):
@@ -38,22 +38,27 @@ async def test_a_turn_with_two_helpers_is_one_box_with_each_call_and_its_outcome
     lines = box.message.splitlines()
     first, second = lines.index("> Sub-agent: helper-a"), lines.index("> Sub-agent: helper-b")
     of_a, of_b = lines[first:second], lines[second:]
-    assert_line(of_a, "> > exec: `ls; sleep 2; echo counted` [OK] 2s")
-    assert_line(of_a, "> > exec: `sleep 1; exit 4` [ERR 4] 1s")
+    assert_line(of_a, "> > exec: `ls; sleep 2; echo counted` [OK]")
+    assert_line(of_a, "> > exec: `sleep 1; exit 4` [ERR 4]")
     assert_line(of_a, "> > [DONE]")
-    assert_line(of_b, "> > exec: `sleep 6; date -u +%Y` [OK] 6s")
+    assert_line(of_b, "> > exec: `sleep 6; date -u +%Y` [OK]")
     assert_line(of_b, "> > [DONE]")
     assert "tokens" in lines[-1]
+    health = await world.healthy()
+    assert (health["status"], health["problems"]) == ("ok", [])
 
 
-async def test_the_box_of_a_thread_stands_in_the_thread(world: World):
+async def test_the_box_of_a_thread_stands_in_the_thread_with_the_helper_started_from_there(world: World):
     channel = world.channel("threads")
     root = world.say(channel, "@clawbot first in the channel [[short]]")
     above = await world.box(channel, "DONE", "short-work", "[OK]")
     assert not above.root_id
-    world.say(channel, "and now here [[short]]", root=root)
-    below = await world.box(channel, "DONE", "short-work", "[OK]", nth=2)
+    world.say(channel, "and now here [[delegate]]", root=root)
+    below = await world.box(channel, "DONE", nth=2)
     assert below.root_id == root.id
+    lines = below.message.splitlines()
+    assert_line(lines, "> Sub-agent: helper-c")
+    assert_line(lines, "> > exec: `sleep 1; echo delegated` [OK]")
     await answered(world, channel, answers=2)
     assert {post.root_id for post in world.answers(channel)} == {"", root.id}
 
@@ -85,6 +90,25 @@ async def test_a_new_conversation_leaves_the_old_box_and_makes_none_of_its_own(w
     world.say(channel, "@clawbot after [[short]]")
     await world.box(channel, "DONE", "short-work", nth=2)
     assert world.boxes(channel)[0].message == said_before
+
+
+async def test_a_new_conversation_asked_for_in_mid_turn_is_shown_as_what_became_of_the_turn(world: World):
+    """2026.9.6 cuts the turn; 2026.7.1 lets it end first."""
+    channel = world.channel("cut-short")
+    world.say(channel, "@clawbot please [[medium]]")
+    await world.box(channel, "ACTIVE", "sleep 8")
+    world.say(channel, "/new")
+    box = await world.box(channel, "INTERRUPTED" if world.release is DATABASE else "DONE")
+    assert ("[OK]" in box.message) is (world.release is not DATABASE)
+    said = box.message
+    await eventually(
+        lambda: any("New session" in post.message for post in world.answers(channel)),
+        30.0,
+        "the answer to /new",
+    )
+    world.say(channel, "@clawbot after [[short]]")
+    await world.box(channel, "DONE", "short-work", nth=2)
+    assert world.boxes(channel)[0].message == said
 
 
 async def test_a_person_stops_the_agent_and_the_box_says_aborted(world: World):

@@ -32,6 +32,8 @@ class World:
         self.sandbox = sandbox
         self.model = model
         self.claw = sandbox.store.add_user("clawbot", is_bot=True)
+        self.turns: Counter[str] = Counter()
+        """Per channel id: how many turns that deserve a box `box` has been asked for."""
         self.state_dir = root / "state"
         self._health_port = free_port()
         self.gateway = Gateway(installed, root, sandbox, model, sandbox.store.issue_token(self.claw.id))
@@ -83,6 +85,7 @@ class World:
         self, channel: Channel, word: str, *parts: str, nth: int = 1, within_s: float = 30.0
     ) -> Post:
         """The channel's newest box, its `nth`, once it begins with `[word]` and has these parts."""
+        self.turns[channel.id] = nth
 
         def look() -> Post | None:
             found = self.boxes(channel)

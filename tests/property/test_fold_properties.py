@@ -141,6 +141,26 @@ def test_T17_lines_in_any_order_are_safe(some):
 
 
 @settings(deadline=None)
+@given(st.permutations(range(5)), st.integers(0, 5), st.booleans())
+def test_T17_result_closes_its_own_call_alone_however_late_it_is(order, in_time, in_a_new_turn):
+    """Five calls in two turns, each with an exit code of its own; results beyond the first few come late."""
+    t = Transcript()
+    results = [t.result(3, f"call {n}", status="completed", exitCode=n + 1) for n in order]
+    late = [t.user(4, "And now?")] if in_a_new_turn else []
+    asked = [
+        t.assistant(1, call("call 0"), call("call 1")),
+        t.assistant(2, *(call(f"call {n}") for n in (2, 3, 4))),
+    ]
+    for answered in range(6):
+        session = folded(
+            [t.header(), t.user(0), *asked, *results[:in_time], *late, *results[in_time:answered]]
+        )
+        ended = set(order[: max(answered, in_time)])
+        codes = {one.id: one.code for turn in session.turns for run in turn.runs for one in run.items}
+        assert codes == {f"call {n}": f"{n + 1}" if n in ended else "" for n in range(5)}
+
+
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_T10_any_bytes_are_an_entry_or_skipped(line):
     parse_line(line)
