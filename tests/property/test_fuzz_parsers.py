@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from status_watcher.core.index import Index, parse_index
-from status_watcher.model import BoxId
+from status_watcher.model import BoxId, Urgency
 from status_watcher.relay import BoardClock, Relay
 from status_watcher.source import IndexSeen, Lines, News, Reading
 
@@ -153,7 +153,7 @@ def torn_marked(draw, originals):
 class Deaf:
     """An outlet that publishes nothing."""
 
-    def touch(self, box_id: BoxId, *, urgent: bool = False) -> None: ...
+    def touch(self, box_id: BoxId, urgency: Urgency) -> None: ...
     def withdraw(self, box_id: BoxId) -> None: ...
     def rename(self, old: BoxId, new: BoxId) -> None: ...
 
