@@ -171,7 +171,7 @@ def _text(value: object) -> str:
 def _readable(tool: str) -> str:
     """A tool we know nothing of under its own name; those of MCP servers come as `mcp__server__tool`."""
     name = " ".join(tool.split()).removeprefix("mcp__").replace("__", ".").strip(".")
-    return name[:LABEL_MAX_CHARS] or "tool"
+    return name or "tool"
 
 
 def _merged(below: _Rule, above: _Rule) -> _Rule:

@@ -43,13 +43,21 @@ def code_span(text: str) -> str:
     return f"{fence} {text} {fence}"
 
 
-def _visible(text: str) -> str:
-    """`text` on one line, without escape sequences, controls and characters made to be unseen."""
-    text = " ".join(_ESCAPE_SEQUENCES.sub("", text).translate(_LINE_ENDS).split())
-    text = _CONTROLS.sub("", text)
+def without_unseen(text: str) -> str:
+    """`text` with its lines, without escape sequences, controls and characters made to be unseen.
+
+    Whoever looks for something in a text looks here: a token with a colour or a blank of no width in its
+    middle is seen as what it is.
+    """
     if not text.isascii():
-        text = _MARK_TOWERS.sub(r"\1", _UNSEEN.sub("", text))
-    return " ".join(text.split())
+        text = _UNSEEN.sub("", _ESCAPE_SEQUENCES.sub("", text).translate(_LINE_ENDS))
+        return _MARK_TOWERS.sub(r"\1", _CONTROLS.sub("", text))
+    return _CONTROLS.sub("", _ESCAPE_SEQUENCES.sub("", text)) if _CONTROLS.search(text) else text
+
+
+def _visible(text: str) -> str:
+    """What is to be seen of `text`, on one line."""
+    return " ".join(without_unseen(text).split())
 
 
 _TICKS: Final = re.compile("`+")
@@ -58,13 +66,16 @@ _ESCAPE_SEQUENCES: Final = re.compile(
     "|\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)"  # titles and links
     "|\x1b[ -/]*[0-~]?"
 )
-_LINE_ENDS: Final = {0x2424: " "}  # the picture of a newline is one to the web client
-_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+# The picture of a newline is one to the web client.
+_LINE_ENDS: Final = {0x2424: " ", 0x2028: "\n", 0x2029: "\n"}
+_CONTROLS: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # the others are blanks
 # Marks of direction, joiners without a script that needs them, invisible operators, tags, lone surrogates.
 _UNSEEN: Final = re.compile(
     "[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
+    "\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff"
+    "\u034f\u180b-\u180f\U0001bca0-\U0001bca3]"
     "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+    "|(?<=[!-~])[\ufe00-\ufe0f](?!\u20e3)"  # a keycap is a digit with two of its kind behind it
 )
 _MARK_TOWERS: Final = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
@@ -85,12 +96,13 @@ _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"@(?=\S)", f"@{ZWSP}"),
         (r"#(?=[^\W\d])", f"#{ZWSP}"),
         (r"~(?=[A-Za-z0-9._~-])", f"~{ZWSP}"),
-        # Links: any scheme with something behind it (sites may add their own), www. and name.tld/.
+        # Links: any scheme with something behind it (sites may add their own), be it our mark of a cut; www.
+        # and name.tld/.
         (
-            r"(?<![A-Za-z0-9.+-])(?=[0-9.+-]*+[A-Za-z])([A-Za-z0-9.+-]++):(?=[/%]|[^\W_])",
+            r"(?<![A-Za-z0-9.+-])(?=[0-9.+-]*+[A-Za-z])([A-Za-z0-9.+-]++):(?=[/%…]|[^\W_])",
             rf"\1:{ZWSP}",
         ),
-        (r":(?=//)", f":{ZWSP}"),
+        (r":(?=//)|(?<=[Mm][Aa][Ii][Ll][Tt][Oo]):(?=[^\s\u200b])", f":{ZWSP}"),
         (r"((?i:www)\d{0,3})(?=\.)", rf"\1{ZWSP}"),
         (r"\.(?=[^\W\d_]{2,4}/)", f".{ZWSP}"),
         # Emoji and emoticons. Two digits between colons are a time; `:100:` is a picture of 💯.

@@ -3,8 +3,9 @@
 The fields differ by version: seen on OpenClaw 2026.2.26, 2026.3.31, 2026.7.1 and 2026.9.6.
 """
 
+import re
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -33,6 +34,10 @@ class ResultLine(msgspec.Struct, frozen=True, gc=False):
     yielded: bool
     process: str
     """Name of the background process that the result is about, "" if none."""
+    approval: str = ""
+    """The id of the approval that the command waits for, "" if none or unknown."""
+    expires_in_ms: int | None = None
+    """How long after the result the approval lapses."""
 
 
 class Details(msgspec.Struct, gc=False):
@@ -47,10 +52,13 @@ class Details(msgspec.Struct, gc=False):
     duration_ms: Any = msgspec.field(name="durationMs", default=None)
     child: Any = msgspec.field(name="childSessionKey", default=None)
     process: Any = msgspec.field(name="sessionId", default=None)
+    approval: Any = msgspec.field(name="approvalId", default=None)
+    expires_ms: Any = msgspec.field(name="expiresAtMs", default=None)
 
 
 # Names of enum members are looked up in Python at each use, which shows at this rate.
-_OK, _ERROR = Result.OK, Result.ERROR
+_OK, _ERROR, _PENDING = Result.OK, Result.ERROR, Result.APPROVAL_PENDING
+_REFUSED: Final = re.compile(r"Exec denied \((?:gateway|node=\S{1,100}) id=[^,\s)]{1,100}, ([^)\n]{1,100})\)")
 _FAILURES = frozenset({"error", "failed", "forbidden", "denied", "killed", "timeout", "aborted"})
 
 
@@ -70,6 +78,7 @@ def result_line(
     result, code = _ERROR if failed else _OK, ""
     duration_ms = child = None
     yielded, process = False, ""
+    approval, expires_in_ms = "", None
     if type(around) is Details:
         result, code = _judge(around, result)
     if type(details) is Details:
@@ -81,6 +90,10 @@ def result_line(
             child = SessionKey(details.child)
         yielded = details.status == "yielded"
         process = details.process if isinstance(details.process, str) else ""
+        if result is _PENDING:
+            approval = details.approval if isinstance(details.approval, str) else ""
+            if isinstance(details.expires_ms, int):
+                expires_in_ms = max(0, details.expires_ms - at_ms)
     return ResultLine(
         entry_id,
         at_ms,
@@ -92,7 +105,20 @@ def result_line(
         child,
         yielded,
         process,
+        approval,
+        expires_in_ms,
     )
+
+
+def refusal(words: str) -> str:
+    """What follows ERR where a person's word was missing: `words` is the gateway's reason."""
+    return "expired" if "timeout" in words else "denied"
+
+
+def refusal_of(text: str) -> str:
+    """The same out of the text of a failed result, "" if it failed otherwise (2026.9.6)."""
+    refused = _REFUSED.match(text)
+    return refusal(refused[1]) if refused else ""
 
 
 def _judge(details: Details, result: Result) -> tuple[Result, str]:
@@ -112,7 +138,7 @@ def _judge(details: Details, result: Result) -> tuple[Result, str]:
         return _ERROR, "timeout"
     signal = details.exit_signal
     if isinstance(signal, str) and signal:
-        return _ERROR, signal[:20]
+        return _ERROR, signal if signal.startswith("SIG") and len(signal) <= 11 else ""
     exit_code = details.exit_code
     if isinstance(exit_code, int) and exit_code != 0:
         return _ERROR, str(exit_code)

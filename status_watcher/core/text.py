@@ -1,7 +1,16 @@
-"""Agent text on its way into a box: redact, then clip, then neutralise, in this order."""
+"""Agent text on its way into a box: what is seen of it, redact, then clip, then neutralise, in this order."""
 
 from status_watcher.core.clip import clip, first_sentence
-from status_watcher.core.neutralise import code_span, neutralise
-from status_watcher.core.redact import Redactor, redact
+from status_watcher.core.neutralise import code_span, neutralise, without_unseen
+from status_watcher.core.redact import Redactor, redact, without_cut_word
 
-__all__ = ["Redactor", "clip", "code_span", "first_sentence", "neutralise", "redact"]
+__all__ = [
+    "Redactor",
+    "clip",
+    "code_span",
+    "first_sentence",
+    "neutralise",
+    "redact",
+    "without_cut_word",
+    "without_unseen",
+]

@@ -1,6 +1,7 @@
 """Whatever agents write: a box keeps its limits, its levels and its tags, and does nothing."""
 
 import re
+from dataclasses import replace
 
 from builders import T0, Transcript, call, said
 from hypothesis import given, settings
@@ -145,15 +146,7 @@ def nested(views: list[TurnView], labels_: list[str]) -> TurnView:
         if not calls:
             return view
         child = ChildView(SessionKey(label), label, (view,), Verdict(State.ERROR, T0 + 9_000), T0)
-        view = TurnView(
-            above.turn,
-            above.runs,
-            {calls[0].id: child},
-            above.verdict,
-            above.seen_ms,
-            above.tokens,
-            above.revision,
-        )
+        view = replace(above, children={calls[0].id: child})
     return view
 
 
@@ -201,7 +194,7 @@ def check(text: str, max_chars: int) -> None:
         assert mark not in shown, (mark, text)
     assert 'class="emoji"' not in shown, text
     written = text.splitlines()
-    assert re.match(r"\[(ACTIVE|DONE|ERROR|ABORTED|INTERRUPTED|TIMEOUT)\]", text)
+    assert re.match(rf"\[({'|'.join(State)})\]", text)
     for number, line in enumerate(written[1:-1], start=1):
         assert not line or line.startswith(">"), (number, text)
     levels = [len(re.match(r"(?:> ?)*", line)[0].replace(" ", "")) for line in written]

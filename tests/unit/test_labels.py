@@ -68,7 +68,7 @@ def test_wrapped_call_reads_as_the_inner_one(labels, name):
         ("github__create_issue", {"title": "Bug"}, "github.create_issue", "Bug"),
         ("github.create_issue", {"title": "Bug"}, "github.create_issue", "Bug"),
         ("", {}, "tool", ""),
-        ("x" * 500, {}, "x" * 60, ""),
+        ("x" * 500, {}, "x" * 500, ""),
         ("two\nlines", {}, "two lines", ""),
     ],
 )
