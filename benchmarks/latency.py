@@ -1,6 +1,7 @@
 """From a line written to its edit on the wire, against a bare hand-over of the file event to a PUT.
 
-Both go to the same receiver, in turn, sample by sample; the daemon is the real one, with its throttle idle.
+Lines of files, rows of a database and the bare hand-over go to the same receiver, in turn, sample by sample;
+the daemon is the real one, with its throttle idle.
 """
 
 import random
@@ -9,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -17,12 +18,15 @@ from typing import Any, Final
 
 import orjson
 from figures import Figure, Goal, percentile
-from openclaw import LiveSession, save_index, sessions_directory
+from openclaw import LiveRows, LiveSession, rows_writer, save_index, sessions_directory
 from processes import CHANNEL_ID, HERE, first_line, running_daemon, talking
 
 SESSIONS: Final = 16
 THROTTLE_IDLE_S: Final = 0.6
 """After an edit; the throttle is 0.5 s."""
+YOUNG_S: Final = 20.0
+"""An older turn gives way to a new one: beyond 30 s edits wait for more than the throttle."""
+NO_QUEUE: Final = {"EDITS_PER_SECOND": "0", "MAX_ACTIVE_SESSIONS": str(4 * SESSIONS)}
 WARM_UP: Final = 2 * SESSIONS
 _ARRIVAL_S: Final = 5.0
 _PAUSE_S: Final = (0.01, 0.03)
@@ -77,16 +81,15 @@ class _Arrivals:
 class _Rotation:
     """Sessions written to in turn, so that each one's throttle is idle when it is its turn again."""
 
-    def __init__(self, directory: Path, arrivals: _Arrivals) -> None:
+    def __init__(self, name: str, sessions: Sequence[LiveSession], arrivals: _Arrivals) -> None:
+        """`name` goes into what is written, so that several rotations may go on together."""
+        self._name = name
         self._arrivals = arrivals
-        self._sessions = [LiveSession(number, directory) for number in range(SESSIONS)]
-        self._turn = cycle(self._sessions)
+        self._turn = cycle(sessions)
         self._samples = 0
         self._marks: dict[int, str] = {}
         self._edited_s: dict[int, float] = {}
-        for session in self._sessions:
-            session.begin()
-        save_index(directory, [session.entry(CHANNEL_ID) for session in self._sessions])
+        self._begun_s = dict.fromkeys((session.number for session in sessions), time.monotonic())
 
     def sample(self) -> float | None:
         """Seconds from a line to its edit; None if another edit of the same post came in between.
@@ -94,11 +97,13 @@ class _Rotation:
         A call and its result take turns, so that half of the edits add a line and half change one.
         """
         session = next(self._turn)
+        if session.number not in self._marks and time.monotonic() > self._begun_s[session.number] + YOUNG_S:
+            self._begin_anew(session)
         time.sleep(max(0.0, self._edited_s.get(session.number, 0.0) + THROTTLE_IDLE_S - time.monotonic()))
         mark = self._marks.pop(session.number, None)
         if mark is None:
             self._samples += 1
-            mark = self._marks[session.number] = f"sample {self._samples:06d}`"
+            mark = self._marks[session.number] = f"{self._name} {self._samples:06d}`"
             line, wanted = session.call_line(f"echo {mark[:-1]}"), f"{mark} running"
         else:
             line, wanted = session.result_line(), f"{mark} [OK]"
@@ -108,6 +113,35 @@ class _Rotation:
         self._edited_s[session.number] = arrival.at_s
         last_s = self._arrivals.last_s(lambda seen: seen.path == arrival.path, before_s=arrival.at_s)
         return arrival.at_s - written_s if last_s < written_s - THROTTLE_IDLE_S + 0.05 else None
+
+    def _begin_anew(self, session: LiveSession) -> None:
+        """The next turn of the session, with its post."""
+        self._samples += 1
+        mark = f"{self._name} turn {self._samples:06d}"
+        session.end_turn()
+        session.ask()
+        session.write(session.call_line(f"echo {mark}"))
+        session.write(session.result_line())
+        arrival = self._arrivals.wait_for(lambda seen: f"{mark}` [OK]" in seen.text)
+        self._edited_s[session.number] = self._begun_s[session.number] = arrival.at_s
+
+
+def _files(state_dir: Path) -> list[LiveSession]:
+    directory = sessions_directory(state_dir)
+    sessions = [LiveSession(number, directory) for number in range(SESSIONS)]
+    for session in sessions:
+        session.begin()
+    save_index(directory, [session.entry(CHANNEL_ID) for session in sessions])
+    return sessions
+
+
+def _rows(state_dir: Path) -> list[LiveRows]:
+    writer = rows_writer(state_dir)
+    sessions = [LiveRows(SESSIONS + number, writer) for number in range(SESSIONS)]
+    for session in sessions:
+        session.begin()
+        session.save(CHANNEL_ID)
+    return sessions
 
 
 def measure(samples: int) -> list[Figure]:
@@ -121,19 +155,22 @@ def measure(samples: int) -> list[Figure]:
         arrivals = _Arrivals(receiver)
         bare = root / "bare"
         bare.mkdir()
-        sessions = sessions_directory(root / "openclaw")
+        sessions_directory(root / "openclaw")
         with (
-            running_daemon(root, root / "openclaw", url, "t" * 26) as daemon,
+            running_daemon(root, root / "openclaw", url, "t" * 26, **NO_QUEUE) as daemon,
             talking(str(HERE / "handover.py"), str(bare), f"{url}/floor") as handover,
         ):
             first_line(handover)
-            rotation = _Rotation(sessions, arrivals)
-            ours, floor, disturbed = _alternate(samples, rotation, bare / "file", arrivals)
+            files = _Rotation("sample", _files(root / "openclaw"), arrivals)
+            rows = _Rotation("row", _rows(root / "openclaw"), arrivals)
+            ours, theirs, floor, disturbed = _alternate(samples, files, rows, bare / "file", arrivals)
             daemon.health()
     return [
         *_figures("edit", ours, p99_goal=Goal("<=", 15)),
+        *_figures("edit from a database", theirs, p99_goal=Goal("<=", 15)),
         *_figures("floor", floor),
         Figure("latency", "p50 / floor", percentile(ours, 50) / percentile(floor, 50), "x", Goal("<=", 4)),
+        Figure("latency", "p50 of rows / of lines", percentile(theirs, 50) / percentile(ours, 50), "x"),
         Figure("latency", "p99 / floor", percentile(ours, 99) / percentile(floor, 99), "x"),
         Figure("latency", "samples", len(ours), ""),
         Figure("latency", "samples left out", disturbed, ""),
@@ -141,16 +178,19 @@ def measure(samples: int) -> list[Figure]:
 
 
 def _alternate(
-    samples: int, rotation: _Rotation, bare: Path, arrivals: _Arrivals
-) -> tuple[list[float], list[float], int]:
+    samples: int, files: _Rotation, rows: _Rotation, bare: Path, arrivals: _Arrivals
+) -> tuple[list[float], list[float], list[float], int]:
     ours: list[float] = []
+    theirs: list[float] = []
     floor: list[float] = []
     disturbed = 0
     jitter = random.Random(0)
     with bare.open("ab", buffering=0) as file:
         for number in range(WARM_UP + samples):
             time.sleep(jitter.uniform(*_PAUSE_S))
-            took_s = rotation.sample()
+            took_s = files.sample()
+            time.sleep(jitter.uniform(*_PAUSE_S))
+            row_took_s = rows.sample()
             time.sleep(jitter.uniform(*_PAUSE_S))
             written_s = time.monotonic()
             file.write(b"x" * 400 + b"\n")
@@ -158,11 +198,12 @@ def _alternate(
             if number < WARM_UP:
                 continue
             floor.append(bare_s)
-            if took_s is None:
-                disturbed += 1
-            else:
+            disturbed += (took_s is None) + (row_took_s is None)
+            if took_s is not None:
                 ours.append(took_s)
-    return ours, floor, disturbed
+            if row_took_s is not None:
+                theirs.append(row_took_s)
+    return ours, theirs, floor, disturbed
 
 
 def _floor_since(written_s: float) -> Callable[[Arrival], bool]:

@@ -4,6 +4,7 @@ Lines and entries have the fields, and about the lengths, of those that 2026.7.1
 """
 
 import os
+import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -13,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from store_writer import StoreWriter
 
 
 @dataclass(slots=True)
@@ -40,8 +45,21 @@ class LiveSession:
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._started_ms = _now_ms()
         header = {"type": "session", "version": 3, "id": self.id, "timestamp": _iso(self._started_ms)}
-        message = {"role": "user", "content": "Do the file chores", "timestamp": self._started_ms}
-        os.write(self._file, orjson.dumps(header) + b"\n" + self._message(message))
+        os.write(self._file, orjson.dumps(header) + b"\n")
+        self.ask()
+
+    def ask(self) -> None:
+        """A person's message, which begins a turn."""
+        self.write(self._message({"role": "user", "content": "Do the file chores", "timestamp": _now_ms()}))
+
+    def end_turn(self) -> None:
+        """The model's last words."""
+        said = [{"type": "text", "text": "The chores are done."}]
+        self.write(
+            self._message(
+                {"role": "assistant", "content": said, "stopReason": "stop", "timestamp": _now_ms()}
+            )
+        )
 
     def call_line(self, command: str) -> bytes:
         """The model's line with a tool call, which the next `result_line` answers."""
@@ -118,6 +136,36 @@ class LiveSession:
         line = {"type": "message", "id": entry_id, "parentId": self._parent, "timestamp": _iso(_now_ms())}
         self._parent, self._entries = entry_id, self._entries + 1
         return orjson.dumps(line | {"message": message}) + b"\n"
+
+
+class LiveRows(LiveSession):
+    """The same in an agent's database: each line is one commit, with what a gateway writes beside it."""
+
+    def __init__(self, number: int, writer: StoreWriter) -> None:
+        super().__init__(number, writer.path.parent)
+        self._writer = writer
+
+    def begin(self) -> None:
+        self._started_ms = _now_ms()
+        header = {"type": "session", "version": 4, "id": self.id, "timestamp": _iso(self._started_ms)}
+        self._writer.append(self.id, header)
+        self.ask()
+
+    def write(self, line: bytes) -> None:
+        self._writer.append(self.id, orjson.loads(line))
+
+    def close(self) -> None:
+        """The writer is not ours."""
+
+    def save(self, channel_id: str) -> None:
+        """Its row among the agent's sessions."""
+        key, entry = f"agent:rows:bench-{self.number}", self.entry(channel_id)
+        self._writer.node(self.id, key, entry=entry, status="running")
+
+
+def rows_writer(state_dir: Path) -> StoreWriter:
+    """A writer of agent `rows`, whose sessions are in a database as of 2026.9.6."""
+    return StoreWriter(state_dir / "agents/rows/agent/openclaw-agent.sqlite")
 
 
 def sessions_directory(state_dir: Path) -> Path:

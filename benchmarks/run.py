@@ -8,10 +8,12 @@ from typing import Final
 
 import busy
 import click
+import edits
 import fold
 import idle
 import latency
 import orjson
+import redact
 from busy import Load
 from figures import Figure, Goal, table
 
@@ -31,15 +33,23 @@ def _fold(quick: bool) -> list[Figure]:
 
 
 def _busy(quick: bool) -> list[Figure]:
-    return busy.measure(Load(200, 200, 3 if quick else 30))
+    return busy.measure(Load(200, 200, 3 if quick else 24))
 
 
 def _crowd(quick: bool) -> list[Figure]:
-    return busy.measure(Load(1_000, 20, 3 if quick else 30, HALF_A_CORE, LAG_MS))
+    return busy.measure(Load(1_000, 20, 3 if quick else 24, HALF_A_CORE, LAG_MS))
 
 
 def _idle(quick: bool) -> list[Figure]:
     return idle.measure(1_000 if quick else 10_000, 3 if quick else 30)
+
+
+def _edits(quick: bool) -> list[Figure]:
+    return edits.measure(200 if quick else 1_800)
+
+
+def _redact(quick: bool) -> list[Figure]:
+    return redact.measure(2 if quick else 40)
 
 
 PARTS: Final[dict[str, Part]] = {
@@ -48,6 +58,8 @@ PARTS: Final[dict[str, Part]] = {
     "busy": _busy,
     "crowd": _crowd,
     "idle": _idle,
+    "edits": _edits,
+    "redact": _redact,
 }
 
 

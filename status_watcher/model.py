@@ -5,7 +5,7 @@ error.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NewType
 
 AgentId = NewType("AgentId", str)
@@ -44,11 +44,31 @@ class State(StrEnum):
     """The word in the brackets of a box's first line; people grep on these."""
 
     ACTIVE = "ACTIVE"
+    WAITING = "WAITING"
+    STALLED = "STALLED"
+    RETRYING = "RETRYING"
     DONE = "DONE"
     ERROR = "ERROR"
     ABORTED = "ABORTED"
     INTERRUPTED = "INTERRUPTED"
     TIMEOUT = "TIMEOUT"
+
+
+class Urgency(IntEnum):
+    """What a change to a box is worth: the greater, the sooner it is shown. Several together are worth the
+    greatest of them.
+    """
+
+    TICK = 0
+    """Only the elapsed time."""
+    LINES = 1
+    """What the agent does goes on."""
+    EVENT = 2
+    """Something failed, or a sub-agent has ended."""
+    STATE = 3
+    """The box's state, or the first that is seen of it."""
+    END = 4
+    """The turn is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +78,5 @@ class Box:
     target: Target
     text: str
     ended: bool
-    tick: bool = False
-    """Only elapsed time differs from the text before: not worth an edit of its own at full pace."""
+    age_ms: int = 0
+    """Of its turn: an older one may be shown less often."""

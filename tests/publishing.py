@@ -10,13 +10,18 @@ from status_watcher.core.throttle import Patience
 from status_watcher.edge.breaker import Breaker
 from status_watcher.edge.ledger import Ledger, open_ledger
 from status_watcher.edge.mattermost import MattermostClient
-from status_watcher.model import Box, BoxId, ChannelId, ChannelTarget, PostId, Target
+from status_watcher.model import Box, BoxId, ChannelId, ChannelTarget, PostId, Target, Urgency
 from status_watcher.publisher import Publisher, PublisherSettings
 from status_watcher.sandbox.server import Sandbox
 
 QUICK = PublisherSettings(
-    throttle_s=0.1, tick_s=0.5, token_probe_s=0.3, patience=Patience(at_first_s=0.6, after_failure_s=0.3)
+    throttle_s=0.1,
+    edits_per_s=0,
+    tick_s=0.5,
+    token_probe_s=0.3,
+    patience=Patience(at_first_s=0.6, after_failure_s=0.3),
 )
+"""Without a budget, which tests of it set."""
 THROTTLE_S = QUICK.throttle_s
 CREATE = "POST .*/posts$"
 """What a fault must match to meet the making of a post alone."""
@@ -56,7 +61,7 @@ class Shelf:
         box = self.boxes.get(box_id)
         if box is None:
             return None
-        return Box(box.target, box.text[: self.max_chars], box.ended, box.tick)
+        return Box(box.target, box.text[: self.max_chars], box.ended, box.age_ms)
 
     def limit_chars(self, max_chars: int) -> None:
         self.max_chars = min(self.max_chars, max_chars)
@@ -81,14 +86,14 @@ class Desk:
         text: str,
         *,
         ended: bool = False,
-        tick: bool = False,
+        urgency: Urgency = Urgency.LINES,
+        age_s: float = 0.0,
         target: Target | None = None,
-        urgent: bool | None = None,
     ) -> None:
         """The box now says this."""
         box_id = BoxId(name)
-        self.shelf.boxes[box_id] = Box(target or self.target, text, ended, tick)
-        self.publisher.touch(box_id, urgent=ended if urgent is None else urgent)
+        self.shelf.boxes[box_id] = Box(target or self.target, text, ended, round(age_s * 1000))
+        self.publisher.touch(box_id, Urgency.END if ended else urgency)
 
     def texts(self, channel_id: str | None = None) -> list[str]:
         """What a reader of the channel sees of our posts, oldest first."""

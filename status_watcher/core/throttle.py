@@ -1,11 +1,27 @@
-"""When the next request for a post may go out: throttle, ticks, back-off, and the pause after a 429.
+"""When the next request for a post may go out: throttle, interval, ticks, back-off, the pause after a 429.
 
 All times are seconds of one monotonic clock. There is no queue of edits: what is sent is rendered when due.
 """
 
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Final
+from typing import Final, assert_never
+
+from status_watcher.core.budget import Budget
+from status_watcher.model import Urgency
+
+YOUNG_S: Final = 30.0
+"""The age of a turn up to which its box is edited as often as the throttle allows."""
+LONGEST_INTERVAL_S: Final = 9.0
+"""No box is to be older than 10 s while things happen; the rest is for the queue and for the request."""
+_STRETCH: Final = 1 / 9
+"""Seconds that the interval grows with each second of a turn's age beyond `YOUNG_S` where one box is open."""
+_STRETCH_PER_BOX: Final = 0.25
+"""By how much each further open box quickens that."""
+
+EVENTS: Final = Budget(per_s=1 / 60, burst=5)
+"""How often a failure or a sub-agent's end is shown before the interval is over, for each post: an agent that
+tries the same thing in vain for half an hour is not worth an edit each time."""
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)
 """From the start of a failed attempt to the next one."""
@@ -18,6 +34,8 @@ class Pace:
 
     clear_at_s: float = -inf
     """No edit before this (throttle)."""
+    calm_at_s: float = -inf
+    """No edit before this that adds or changes lines and nothing else (interval)."""
     tick_at_s: float = -inf
     """No edit before this that changes nothing but the elapsed time."""
     retry_at_s: float = -inf
@@ -25,10 +43,31 @@ class Pace:
     failures: int = 0
 
 
-def due_s(pace: Pace, *, tick: bool = False) -> float:
-    """The first moment at which the post may be edited, possibly past."""
+def due_s(pace: Pace, urgency: Urgency = Urgency.STATE) -> float:
+    """The first moment at which the post may be edited because of such a change, possibly past."""
     due = max(pace.clear_at_s, pace.retry_at_s)
-    return max(due, pace.tick_at_s) if tick else due
+    match urgency:
+        case Urgency.TICK:
+            return max(due, pace.calm_at_s, pace.tick_at_s)
+        case Urgency.LINES:
+            return max(due, pace.calm_at_s)
+        case Urgency.EVENT | Urgency.STATE | Urgency.END:
+            return due
+        case _:
+            assert_never(urgency)
+
+
+def interval_s(throttle_s: float, age_s: float, open_boxes: int) -> float:
+    """The shortest time between two edits of a post whose turn is so old, unless one is worth more than that.
+
+    The throttle for the turn's first 30 s; then longer by a ninth of the time since, up to 9 s, which with a
+    throttle of 0.5 s is reached at an age of 107 s. Each further open box makes it grow faster by a quarter:
+    with five boxes 9 s are reached at 68 s, with twenty at 43 s. Never shorter than the throttle, which may
+    be longer than that.
+    """
+    quicker = 1 + _STRETCH_PER_BOX * max(0, open_boxes - 1)
+    grown_s = throttle_s + max(0.0, age_s - YOUNG_S) * _STRETCH * quicker
+    return max(throttle_s, min(grown_s, LONGEST_INTERVAL_S))
 
 
 def after_write(pace: Pace, ended_s: float, throttle_s: float, tick_s: float) -> Pace:
@@ -38,6 +77,16 @@ def after_write(pace: Pace, ended_s: float, throttle_s: float, tick_s: float) ->
     closer, and it is the server's writes that are to be spaced.
     """
     return replace(pace, clear_at_s=ended_s + throttle_s, tick_at_s=ended_s + tick_s)
+
+
+def after_edit(pace: Pace, ended_s: float, pause_s: float) -> Pace:
+    """The post shows the newest text: the next one may wait this long (`interval_s`)."""
+    return replace(after_success(pace), calm_at_s=ended_s + pause_s)
+
+
+def after_outage(pace: Pace) -> Pace:
+    """The server is back: nothing but the throttle is left."""
+    return replace(after_success(pace), calm_at_s=-inf)
 
 
 def after_success(pace: Pace) -> Pace:
@@ -101,3 +150,26 @@ class Permit:
     """
 
     era: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What a throttle of one length would have sent for a post since its last write: the yardstick for what
+    interval and budget save.
+    """
+
+    edits: int = 0
+    at_s: float = -inf
+    """When the last of them went out, or would go out."""
+
+
+def plain_change(plain: Plain, now_s: float, throttle_s: float) -> Plain:
+    """The box changed: one more edit, unless one is waiting that will show it."""
+    if now_s <= plain.at_s:
+        return plain
+    return Plain(plain.edits + 1, max(now_s, plain.at_s + throttle_s))
+
+
+def plain_after_write(plain: Plain, ended_s: float) -> Plain:
+    """The post was written, which both ways of counting have to wait for alike."""
+    return Plain(0, max(plain.at_s, ended_s))

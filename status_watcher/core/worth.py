@@ -1,9 +1,19 @@
-"""Which turns are worth a box, and when elapsed time alone is worth an edit."""
+"""Which turns are worth a box, and what its changes are worth."""
+
+from dataclasses import dataclass
 
 from status_watcher.core.tree import TurnView
-from status_watcher.core.turn import Nature
+from status_watcher.core.turn import Ending, Nature
 from status_watcher.core.verdict import Rules
-from status_watcher.model import State
+from status_watcher.model import State, Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """What in a box somebody may be waiting for: `events` counts failures and ended sub-agents."""
+
+    state: State
+    events: int
 
 
 def is_noise(view: TurnView, *, heartbeats: bool) -> bool:
@@ -16,6 +26,8 @@ def is_noise(view: TurnView, *, heartbeats: bool) -> bool:
         return False
     if heartbeats or turn.nature is not Nature.WORK:
         return True
+    if not (turn.prompted or turn.head_missing or _calls(view)):
+        return True  # an announcement that made nobody work
     return verdict.ended_ms is not None and not _calls(view) and view.runs[-1].silent
 
 
@@ -35,14 +47,33 @@ def deserves_box(view: TurnView, now_ms: int, rules: Rules, *, noise: bool) -> b
     return _calls(view) or end_ms - turn.start_ms >= rules.quick_ms
 
 
+def worth_of(before: Tidings | None, view: TurnView) -> tuple[Urgency, Tidings]:
+    """What a box is worth that shows this now and showed something else before; and its tidings now."""
+    now = Tidings(view.verdict.state, _events(view))
+    if view.verdict.ended_ms is not None:
+        return Urgency.END, now
+    if before is None or before.state is not now.state:
+        return Urgency.STATE, now
+    return (Urgency.LINES if before.events == now.events else Urgency.EVENT), now
+
+
 def next_tick_ms(start_ms: int, as_of_ms: int) -> int:
-    """When elapsed time alone is worth an edit: every 10 s in the first minute, then half-minutes, then
-    minutes.
+    """When elapsed time alone is worth an edit: every 15 s in the first minute, then half-minutes up to five
+    minutes, minutes up to an hour, then every five minutes.
     """
     age_ms = as_of_ms - start_ms
-    if age_ms < 60_000:
-        return as_of_ms + 10_000
-    return as_of_ms + (30_000 if age_ms < 600_000 else 60_000)
+    for until_ms, apart_ms in ((60_000, 15_000), (300_000, 30_000), (3_600_000, 60_000)):
+        if age_ms < until_ms:
+            return as_of_ms + apart_ms
+    return as_of_ms + 300_000
+
+
+def _events(view: TurnView) -> int:
+    """Over the whole tree."""
+    count = sum(run.failed_calls + run.tries - 1 + (run.ending is Ending.ERROR) for run in view.runs)
+    for child in view.children.values():
+        count += (child.verdict.ended_ms is not None) + sum(_events(below) for below in child.turns)
+    return count
 
 
 def _calls(view: TurnView) -> bool:

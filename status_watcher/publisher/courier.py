@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from status_watcher.core.outcome import (
     EDIT_TIME_OVER,
@@ -11,6 +11,7 @@ from status_watcher.core.outcome import (
     Failure,
     Gone,
     Ok,
+    Outcome,
     Reason,
     Rejected,
     RetryAfter,
@@ -18,7 +19,15 @@ from status_watcher.core.outcome import (
     Unavailable,
 )
 from status_watcher.core.post import Marks, RemotePost, box_tag, digest, sendable
-from status_watcher.core.throttle import Pace, after_failure, after_success, after_write
+from status_watcher.core.throttle import (
+    Pace,
+    after_edit,
+    after_failure,
+    after_success,
+    after_write,
+    interval_s,
+    plain_after_write,
+)
 from status_watcher.model import Box, ChannelTarget, DirectTarget, PostId, Target
 from status_watcher.publisher.delivery import Delivery
 from status_watcher.publisher.health import Counts, Problems
@@ -49,6 +58,7 @@ class Courier:
         problems: Problems,
         wall_ms: Callable[[], int],
         nonce: Callable[[], str],
+        open_boxes: Callable[[], int],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._boxes = boxes
@@ -60,13 +70,17 @@ class Courier:
         self._problems = problems
         self._wall_ms = wall_ms
         self._nonce = nonce
+        self._open_boxes = open_boxes
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._begun_s = self._loop.time()
         self.throttle_s = settings.throttle_s
 
     async def bring_up_to_date(self, post: Delivery, errand: Errand) -> None:
-        """One create, edit or deletion at most; what is still owed afterwards is in `post.changed`."""
+        """One create, edit or deletion at most; what is still owed afterwards is in `post.changed`, and
+        whether the server has written a row, or may have, in `post.cost_row`.
+        """
+        post.cost_row = False
         if not post.known:
             record = await self._ledger.find(post.box_id)
             if record is None:
@@ -83,13 +97,13 @@ class Courier:
             return
         if post.silent:
             return
-        post.changed = post.only_tick = False
+        post.changed, post.sending = False, post.urgency
         if post.ghosts and self._loop.time() >= post.ghosts_until_s:
             post.ghosts, post.may_say = frozenset(), None
         box = self._boxes.render(post.box_id)
         if box is None:
             return
-        post.urgent = box.ended
+        post.over = box.ended
         if post.post_id is None:
             await self._create(post, box, errand)
         else:
@@ -115,7 +129,7 @@ class Courier:
                 post.pace = after_success(post.pace)
                 if found.value.marks is not None:
                     post.nonce = found.value.marks.nonce
-                post.changed = True
+                post.owe_again()
                 await self._ledger.keep_now(post.record())
                 return
         if not post.nonce:
@@ -139,16 +153,16 @@ class Courier:
             )
         )
         post.in_doubt = isinstance(outcome, Unavailable) and outcome.may_have_happened
-        self._wrote(post)
+        self._wrote(post, outcome)
         if not isinstance(outcome, Ok):
             self._failed(post, outcome, started_s, text)
             return
-        self._counts.add("creates")
+        self._shows(post, box, text, "creates")
         # A repeated create answers with the first one's text.
         post.post_id, post.may_say = outcome.value.post_id, frozenset((digest(outcome.value.text),))
-        post.changed = post.changed or post.may_say != frozenset((digest(text),))
+        if post.may_say != frozenset((digest(text),)):
+            post.owe_again()
         post.ended = box.ended and not post.changed
-        post.pace = after_success(post.pace)
         await self._ledger.keep_now(post.record())
 
     async def _edit(self, post: Delivery, post_id: PostId, box: Box, errand: Errand) -> None:
@@ -169,20 +183,18 @@ class Courier:
             self._ledger.keep(post.record())
         if post.may_say == frozenset((wanted,)):
             self._counts.add("unchanged")
+            post.plain = plain_after_write(post.plain, self._loop.time())
             post.pace = after_success(post.pace)
             if post.ended != box.ended:
                 post.ended = box.ended
                 self._ledger.keep(post.record())
-            return
-        if box.tick and self._loop.time() < post.pace.tick_at_s and not box.ended:
-            post.only_tick = post.changed = True
             return
         before = post.may_say
         post.may_say = before | {wanted}  # until the answer says otherwise, also if we are cancelled
         self._ledger.keep(post.record())
         started_s = self._loop.time()
         outcome = await errand.ask(lambda within_s: self._poster.patch(post_id, text, within_s))
-        self._wrote(post)
+        self._wrote(post, outcome)
         if not isinstance(outcome, Ok):
             if isinstance(outcome, Unavailable) and outcome.may_have_happened:
                 post.ghosts |= {wanted}
@@ -195,10 +207,9 @@ class Courier:
                 outcome = await self._why_denied(post_id, outcome, errand)
             self._failed(post, outcome, started_s, text)
             return
-        self._counts.add("edits")
+        self._shows(post, box, text, "edits")
         post.may_say = frozenset((wanted,))
         post.ended = box.ended
-        post.pace = after_success(post.pace)
         self._ledger.keep(post.record())
 
     async def _why_denied(self, post_id: PostId, denied: Denied | Gone, errand: Errand) -> Failure:
@@ -255,12 +266,28 @@ class Courier:
             case _:
                 assert_never(target)
 
-    def _wrote(self, post: Delivery) -> None:
+    def _wrote(self, post: Delivery, outcome: Outcome[Any]) -> None:
+        """A create or an edit was answered, or was not."""
         post.pace = after_write(post.pace, self._loop.time(), self.throttle_s, self._settings.tick_s)
+        post.cost_row = isinstance(outcome, Ok) or (
+            isinstance(outcome, Unavailable) and outcome.may_have_happened
+        )
+
+    def _shows(self, post: Delivery, box: Box, text: str, counter: str) -> None:
+        """The post has this text now: counts what that cost and saved; further lines may wait."""
+        now_s, size = self._loop.time(), len(text.encode())
+        self._counts.add(counter)
+        self._counts.add("bytes_written", size)
+        saved = max(0, post.plain.edits - 1)
+        self._counts.add("edits_saved", saved)
+        self._counts.add("bytes_saved", saved * size)
+        post.plain = plain_after_write(post.plain, now_s)
+        pause_s = interval_s(self.throttle_s, box.age_ms / 1000, self._open_boxes())
+        post.pace = after_edit(post.pace, now_s, pause_s)
 
     def _failed(self, post: Delivery, failure: Failure, started_s: float, text: str = "") -> None:
         """What a failure means for this post alone; what it means for everybody the line has noted."""
-        post.changed = True
+        post.owe_again()
         match failure:
             case RetryAfter() | TokenRefused():
                 pass
@@ -307,14 +334,16 @@ class Courier:
         self._problem(post, f"denied to the bot (403 {denied.error_id})")
 
     def _problem(self, post: Delivery, what: str) -> None:
+        told: dict[str, str] = {}
         match post.target:
             case ChannelTarget(channel_id):
                 place = f"channel {channel_id}"
             case DirectTarget(user_id):
-                place = f"direct channel with user {user_id}"
+                # With whom is for the log alone: anybody may ask for `/health`.
+                place, told = "a direct channel", {"user": user_id}
             case None:
                 place = "a channel"
             case _:
                 assert_never(post.target)
         doing = "creating a post" if post.post_id is None else "editing a post"
-        self._problems.note(f"{place}: {doing} is {what}", self._loop.time())
+        self._problems.note(f"{place}: {doing} is {what}", self._loop.time(), **told)

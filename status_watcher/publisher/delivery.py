@@ -3,9 +3,18 @@
 import math
 from dataclasses import dataclass, field
 
+from status_watcher.core.budget import Bucket, full
 from status_watcher.core.post import BoxRecord
-from status_watcher.core.throttle import Pace, due_s
-from status_watcher.model import BoxId, PostId, Target
+from status_watcher.core.throttle import EVENTS, Pace, Plain, due_s
+from status_watcher.model import BoxId, PostId, Target, Urgency
+
+Order = tuple[int, float]
+"""A rank, and a time: the lower goes first."""
+
+HEAD_START_S = 60.0
+"""What is worth more than further lines waits for the budget as if it were so much older: it goes first, and
+still no box that only has lines to show waits for ever.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,12 +44,23 @@ class Delivery:
     """The box has changed since the text that the post has, or is being given, was rendered."""
     changed_at_s: float = 0.0
     in_flight: bool = False
-    urgent: bool = False
-    """Goes before others: the turn has ended."""
+    urgency: Urgency = Urgency.TICK
+    """What the change is worth that is owed; of none, what the last one was."""
+    sending: Urgency = Urgency.TICK
+    """The same of the change that is, or was, under way."""
+    over: bool = False
+    """The turn has ended, as far as was heard."""
     ended: bool = False
-    only_tick: bool = False
-    """What is owed is an edit of the elapsed time alone."""
+    """The post says that the turn has ended."""
     pace: Pace = field(default_factory=Pace)
+    events: Bucket = field(default_factory=lambda: full(EVENTS, 0.0))
+    plain: Plain = field(default_factory=Plain)
+    cost_row: bool = False
+    """The errand under way has made the server write the post, or may have."""
+    paid: bool = False
+    """A token was spent for the errand under way."""
+    held: bool = False
+    """The budget has let it wait."""
     parked_until_s: float = -math.inf
     parkings: int = 0
 
@@ -55,13 +75,31 @@ class Delivery:
     shortened: bool = False
     settled_at_s: float = 0.0
 
+    def owe_again(self) -> None:
+        """What is under way does not arrive, or not as it was meant."""
+        self.changed, self.urgency = True, max(self.urgency, self.sending)
+
     @property
     def silent(self) -> bool:
         return (self.gone or self.halted) and not self.withdrawn
 
     @property
     def due_s(self) -> float:
-        return max(due_s(self.pace, tick=self.only_tick), self.parked_until_s)
+        return max(due_s(self.pace, self.urgency), self.parked_until_s)
+
+    @property
+    def order(self) -> Order:
+        """Its place among those that are due: deletions, which cost nothing, then ended boxes, then by age of
+        the change with a head start for first posts and for what is worth more than lines, ticks last.
+        """
+        if self.withdrawn:
+            return (0, self.changed_at_s)
+        if self.urgency is Urgency.TICK:
+            return (3, self.changed_at_s)
+        if self.urgency is Urgency.END:
+            return (1, self.changed_at_s)
+        ahead = self.post_id is None or self.urgency > Urgency.LINES
+        return (2, self.changed_at_s - (HEAD_START_S if ahead else 0.0))
 
     def is_owed(self, now_s: float) -> bool:
         """Something is to be sent, or under way, that could be delivered if the server were well."""
@@ -72,7 +110,7 @@ class Delivery:
         """The turn has ended, and nothing is to be sent any more."""
         if self.in_flight or self.withdrawn or self.ghosts:
             return False
-        return self.urgent if self.silent else self.ended and not self.changed
+        return self.over if self.silent else self.ended and not self.changed
 
     def record(self) -> BoxRecord:
         """What is to outlive the process; only once the target is known."""

@@ -1,10 +1,10 @@
-"""Which delivery is next: among those that are due, ended boxes first, then the one that is due longest."""
+"""Which delivery is next: among those that are due, the one whose order is the lowest."""
 
 import heapq
 import itertools
 from dataclasses import dataclass
 
-from status_watcher.publisher.delivery import Delivery
+from status_watcher.publisher.delivery import Delivery, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class _Place:
     """Where a delivery stands in the queue; an entry of a heap that is not its present place is void."""
 
     due_s: float
-    urgent: bool
+    order: Order
 
 
 class DueQueue:
@@ -21,15 +21,15 @@ class DueQueue:
     def __init__(self) -> None:
         self._places: dict[Delivery, _Place] = {}
         self._later: list[tuple[float, int, Delivery, _Place]] = []
-        self._ready: list[tuple[bool, float, int, Delivery, _Place]] = []
+        self._ready: list[tuple[Order, int, Delivery, _Place]] = []
         self._order = itertools.count()
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def put(self, delivery: Delivery, due_s: float, *, urgent: bool) -> None:
-        """Queues it, or moves it to this time."""
-        place = _Place(due_s, urgent)
+    def put(self, delivery: Delivery, due_s: float) -> None:
+        """Queues it, or moves it to this time; its order is what it is now."""
+        place = _Place(due_s, delivery.order)
         if self._places.get(delivery) == place:
             return
         self._places[delivery] = place
@@ -42,34 +42,30 @@ class DueQueue:
 
     def pop(self, now_s: float) -> Delivery | None:
         """The next one that is due, taken out."""
-        self._promote(now_s)
-        while self._ready:
-            _, _, _, delivery, place = heapq.heappop(self._ready)
-            if self._places.get(delivery) is place:
-                del self._places[delivery]
-                return delivery
-        return None
+        delivery = self.head(now_s)
+        if delivery is not None:
+            del self._places[delivery]
+        return delivery
 
-    def has_due(self, now_s: float) -> bool:
+    def head(self, now_s: float) -> Delivery | None:
+        """The next one that is due; it stays."""
         self._promote(now_s)
         self._drop_void()
-        return bool(self._ready)
+        return self._ready[0][2] if self._ready else None
 
-    def next_due_s(self) -> float | None:
-        """When something will be due; a time past if something is, None when the queue is empty."""
+    def next_later_s(self) -> float | None:
+        """When something more will be due than was at the last look; None if nothing will."""
         self._drop_void()
-        if self._ready:
-            return self._ready[0][1]
         return self._later[0][0] if self._later else None
 
     def _promote(self, now_s: float) -> None:
         while self._later and self._later[0][0] <= now_s:
-            due_s, order, delivery, place = heapq.heappop(self._later)
+            _, number, delivery, place = heapq.heappop(self._later)
             if self._places.get(delivery) is place:
-                heapq.heappush(self._ready, (not place.urgent, due_s, order, delivery, place))
+                heapq.heappush(self._ready, (place.order, number, delivery, place))
 
     def _drop_void(self) -> None:
-        while self._ready and self._places.get(self._ready[0][3]) is not self._ready[0][4]:
+        while self._ready and self._places.get(self._ready[0][2]) is not self._ready[0][3]:
             heapq.heappop(self._ready)
         while self._later and self._places.get(self._later[0][2]) is not self._later[0][3]:
             heapq.heappop(self._later)

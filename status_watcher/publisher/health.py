@@ -39,17 +39,19 @@ class Problems:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
+        self._seen: dict[tuple[str, ...], float] = {}
 
-    def note(self, line: str, now_s: float) -> None:
-        if line not in self._seen:
-            log.warning("publishing_problem", problem=line)
-        self._seen.pop(line, None)  # so that the newest is last
-        self._seen[line] = now_s
+    def note(self, line: str, now_s: float, **told: str) -> None:
+        """`told` goes into the log with it, and nowhere else."""
+        key = (line, *told.values())
+        if key not in self._seen:
+            log.warning("publishing_problem", problem=line, **told)
+        self._seen.pop(key, None)  # so that the newest is last
+        self._seen[key] = now_s
 
     def lines(self, now_s: float) -> tuple[str, ...]:
-        self._seen = {line: at for line, at in self._seen.items() if now_s - at < PROBLEM_LASTS_S}
-        return tuple(self._seen)[-MAX_PROBLEMS_SHOWN:]
+        self._seen = {key: at for key, at in self._seen.items() if now_s - at < PROBLEM_LASTS_S}
+        return tuple(dict.fromkeys(line for line, *_ in reversed(self._seen)))[:MAX_PROBLEMS_SHOWN][::-1]
 
 
 class Counts:
@@ -61,6 +63,10 @@ class Counts:
         "deletes",
         "adopted",
         "coalesced",
+        "edits_saved",
+        "edits_held_back",
+        "bytes_written",
+        "bytes_saved",
         "unchanged",
         "shortened",
         "renewed",
@@ -76,8 +82,8 @@ class Counts:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter(dict.fromkeys(self.NAMES, 0))
 
-    def add(self, name: str) -> None:
-        self._counts[name] += 1
+    def add(self, name: str, count: int = 1) -> None:
+        self._counts[name] += count
 
     def all(self) -> Mapping[str, int]:
         return dict(self._counts)

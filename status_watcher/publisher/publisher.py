@@ -6,14 +6,16 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import isfinite
 
 import structlog
 
+from status_watcher.core.budget import UNLIMITED, affords, affords_at_s, full, give_back, spend
 from status_watcher.core.health import Circuit as CircuitHealth
 from status_watcher.core.health import CircuitState
 from status_watcher.core.post import BoxRecord
-from status_watcher.core.throttle import Pace, after_success
-from status_watcher.model import BoxId
+from status_watcher.core.throttle import Pace, after_outage, plain_change
+from status_watcher.model import BoxId, PostId, Urgency
 from status_watcher.publisher.courier import Courier
 from status_watcher.publisher.delivery import Delivery
 from status_watcher.publisher.due_queue import DueQueue
@@ -24,6 +26,7 @@ from status_watcher.publisher.settings import WORKERS, PublisherSettings
 
 _Job = tuple[Delivery, Errand]
 _DEFAULTS = PublisherSettings()
+_RECOUNT_S = 1.0
 
 log = structlog.get_logger()
 
@@ -70,6 +73,7 @@ class Publisher:
             problems=self._problems,
             wall_ms=wall_ms,
             nonce=nonce,
+            open_boxes=self._open_posts,
             jitter=jitter,
         )
         self._posts: dict[BoxId, Delivery] = {}
@@ -79,6 +83,8 @@ class Publisher:
         self._settled: deque[Delivery] = deque()
         self._progress = asyncio.Event()
         now_s = self._loop.time()
+        self._bucket = UNLIMITED if settings.budget is None else full(settings.budget, now_s)
+        self._open_count, self._recount_at_s = 0, now_s
         for record in ledger.open_boxes:
             post = Delivery(record.box_id, pace=Pace(clear_at_s=now_s + settings.throttle_s))
             post.learn(record, trust_text=ledger.closed_well, ghosts_until_s=now_s + settings.ghost_s)
@@ -93,10 +99,14 @@ class Publisher:
         """The boxes that ended in an earlier run, not long ago; to be touched only if their turns went on."""
         return tuple(self._ledger.ended_boxes)
 
-    def touch(self, box_id: BoxId, *, urgent: bool = False) -> None:
-        """The box may read differently now: rendered and sent at once, or when its throttle allows.
+    def post_of(self, box_id: BoxId) -> PostId | None:
+        """The box's post, while it has one and has not long been left alone."""
+        post = self._posts.get(box_id)
+        return None if post is None else post.post_id
 
-        `urgent`: the turn has ended, which goes before what else is due.
+    def touch(self, box_id: BoxId, urgency: Urgency = Urgency.LINES) -> None:
+        """The box may read differently now: rendered and sent at once, or when throttle, interval and budget
+        allow; `urgency` says which of them it waits for, and who goes first.
         """
         post = self._posts.get(box_id)
         if post is None:
@@ -106,9 +116,11 @@ class Publisher:
             return
         if post.silent:
             return
-        if post.changed and not post.only_tick:
+        if post.changed and post.urgency is not Urgency.TICK:
             self._counts.add("coalesced")
-        self._owe(post, urgent=urgent)
+        now_s = self._loop.time()
+        post.plain = plain_change(post.plain, now_s, self._settings.throttle_s)
+        self._owe(post, self._admitted(post, urgency, now_s))
 
     def withdraw(self, box_id: BoxId) -> None:
         """There was nothing to show after all: deletes the box's post if it has one, and forgets the box."""
@@ -117,7 +129,7 @@ class Publisher:
             post = self._posts[box_id] = Delivery(box_id)
         post.withdrawn, post.wanted_again = True, False
         post.parked_until_s = self._loop.time()
-        self._owe(post, urgent=False)
+        self._owe(post, Urgency.STATE)
 
     def rename(self, old: BoxId, new: BoxId) -> None:
         """The box is called `new` from now on, with its post; where both have one, that of `new` stays."""
@@ -136,7 +148,7 @@ class Publisher:
         if post.target is not None and post.nonce:
             self._ledger.forget(old)
             self._ledger.keep(post.record())
-        self._owe(post, urgent=post.urgent)
+        self._owe(post, Urgency.LINES)
 
     async def run(self) -> None:
         """Delivers until cancelled; an unexpected exception in any of its tasks ends all and is raised."""
@@ -146,17 +158,19 @@ class Publisher:
                 tasks.create_task(self._work(), name=f"publisher-{number}")
 
     async def flush(self, within_s: float) -> int:
-        """At shutdown, while `run` still runs: the newest text of every box now, whatever the throttle says.
+        """At shutdown, while `run` still runs: the newest text of every box now, whatever throttle, interval
+        and budget say.
 
         Ends early where nothing can be delivered any more. Returns how many boxes the server has not
         acknowledged.
         """
         deadline_s = self._loop.time() + within_s
         self._courier.throttle_s = 0.0
+        self._bucket = UNLIMITED
         for post in self._posts.values():
             post.pace = Pace()
             if post.changed or not post.ended:
-                self._owe(post, urgent=post.urgent)
+                self._owe(post, Urgency.END if post.over else Urgency.STATE)
         self._assign()
         try:
             async with asyncio.timeout_at(deadline_s):
@@ -193,35 +207,72 @@ class Publisher:
         status = f" ({line.last_failure.status})" if line.last_failure.status else ""
         return (f"mattermost: {line.last_failure.reason.value}{status}",)
 
-    def _owe(self, post: Delivery, *, urgent: bool) -> None:
-        if not post.changed:
+    def _admitted(self, post: Delivery, urgency: Urgency, now_s: float) -> Urgency:
+        """What the change is taken for: an event that goes before the interval is over needs allowance."""
+        ahead = post.pace.calm_at_s > max(now_s, post.pace.clear_at_s)
+        if urgency is not Urgency.EVENT or not ahead or (post.changed and post.urgency >= Urgency.EVENT):
+            return urgency
+        if not affords(post.events, now_s, 1.0):
+            return Urgency.LINES
+        post.events = spend(post.events, now_s)
+        return urgency
+
+    def _owe(self, post: Delivery, urgency: Urgency) -> None:
+        if post.changed:
+            # A tick that waited has no age: what comes now is not shown the later for it.
+            if post.urgency is Urgency.TICK:
+                post.changed_at_s = self._loop.time()
+            urgency = max(urgency, post.urgency)
+        else:
             post.changed_at_s = self._loop.time()
-        post.changed = True
-        post.only_tick = False
-        post.urgent = post.urgent or urgent
+        post.changed, post.urgency = True, urgency
+        post.over = post.over or urgency is Urgency.END
         if not post.in_flight:
             self._enqueue(post)
             self._assign()
 
     def _enqueue(self, post: Delivery) -> None:
-        self._queue.put(post, max(post.due_s, post.changed_at_s), urgent=post.urgent)
+        self._queue.put(post, max(post.due_s, post.changed_at_s))
+
+    def _open_posts(self) -> int:
+        """How many boxes are open, as of at most a second ago."""
+        now_s = self._loop.time()
+        if now_s >= self._recount_at_s:
+            self._open_count = sum(
+                not (post.ended or post.over or post.silent) for post in self._posts.values()
+            )
+            self._recount_at_s = now_s + _RECOUNT_S
+        return self._open_count
+
+    def _price(self, post: Delivery) -> float:
+        """Tokens that must be left for it; all but deletions, which cost no row, then spend one."""
+        if post.withdrawn:
+            return 0.0
+        if post.urgency is Urgency.TICK and isfinite(self._bucket.budget.burst):
+            return self._bucket.budget.burst / 2  # for the elapsed time alone only out of plenty
+        return 1.0
 
     def _assign(self, now_s: float | None = None) -> None:
         """Gives what is due to idle workers, as far as gate, token and circuit allow; sets the next alarm."""
         now_s = self._loop.time() if now_s is None else now_s
         line = self._line
         if line.is_open(now_s):
-            while self._queue.has_due(now_s) and (worker := self._idle_worker()) is not None:
+            while (post := self._queue.head(now_s)) and (worker := self._idle_worker()) is not None:
+                if not affords(self._bucket, now_s, self._price(post)):
+                    if not post.held:
+                        self._counts.add("edits_held_back")
+                    post.held = True
+                    break
                 errand = line.errand()
                 if errand is None:
                     break
-                post = self._queue.pop(now_s)
-                if post is None:
-                    raise RuntimeError("what is due vanished from the queue")
+                self._queue.remove(post)
                 self._idle.popleft()
-                post.in_flight = True
+                post.in_flight, post.held, post.paid = True, False, not post.withdrawn
+                if post.paid:
+                    self._bucket = spend(self._bucket, now_s)
                 worker.set_result((post, errand))
-            if line.circuit.state == "half_open" and not self._queue.has_due(now_s):
+            if line.circuit.state == "half_open" and self._queue.head(now_s) is None:
                 line.probe_wanted.set()
         self._set_alarm(now_s)
 
@@ -232,7 +283,7 @@ class Publisher:
 
     def _set_alarm(self, assigned_s: float) -> None:
         """Ring for what falls due after this time, as of which everything was assigned, be it past by now."""
-        due_s = self._queue.next_due_s()
+        due_s = self._next_due_s(assigned_s)
         if due_s is None or not self._idle or self._line.token_refused or self._line.circuit.state == "open":
             at_s = None  # whoever changes that calls `_assign`
         else:
@@ -244,6 +295,14 @@ class Publisher:
             self._timer = None
         if at_s is not None and at_s > assigned_s:
             self._timer = self._loop.call_at(at_s, self._ring, at_s)
+
+    def _next_due_s(self, now_s: float) -> float | None:
+        """When something can be sent: what is due once the budget affords it, else what falls due next."""
+        head, later_s = self._queue.head(now_s), self._queue.next_later_s()
+        if head is None:
+            return later_s
+        paid_s = affords_at_s(self._bucket, now_s, self._price(head))
+        return paid_s if later_s is None else min(paid_s, later_s)
 
     def _ring(self, at_s: float) -> None:
         self._timer = None
@@ -260,6 +319,8 @@ class Publisher:
                     await self._courier.bring_up_to_date(post, errand)
             finally:
                 post.in_flight = False
+                if post.paid and not post.cost_row:
+                    self._bucket = give_back(self._bucket, self._loop.time())
                 self._progress.set()
             self._after(post)
 
@@ -269,7 +330,7 @@ class Publisher:
         elif post.changed and not post.silent:
             self._enqueue(post)
         elif post.ghosts and not post.silent:
-            self._queue.put(post, max(post.ghosts_until_s, post.due_s), urgent=False)
+            self._queue.put(post, max(post.ghosts_until_s, post.due_s))
         elif post.ended or post.silent:
             post.settled_at_s = self._loop.time()
             self._settled.append(post)
@@ -293,7 +354,7 @@ class Publisher:
         log.info("mattermost_circuit", state=state)
         if state == "closed":
             for post in self._posts.values():
-                post.pace = after_success(post.pace)
+                post.pace = after_outage(post.pace)
                 if post.changed and not post.in_flight and not post.silent:
                     self._enqueue(post)
             if self._line.me is None:

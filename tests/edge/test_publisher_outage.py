@@ -40,6 +40,13 @@ async def test_M4_outage_costs_one_probe_a_cooldown_and_on_return_one_edit_a_box
     assert (health.circuit.state, health.problems) == ("closed", ())
 
 
+def when_closed(desk):
+    """The times at which the circuit closes from now on."""
+    closed_at = []
+    desk.breaker.subscribe(lambda state: closed_at.append(time.monotonic()) if state == "closed" else None)
+    return closed_at
+
+
 async def test_M4_newest_texts_go_at_once_when_the_circuit_closes(desk, sandbox):
     for number in range(8):
         desk.show(f"box {number}", "before")
@@ -48,8 +55,7 @@ async def test_M4_newest_texts_go_at_once_when_the_circuit_closes(desk, sandbox)
     for number in range(8):
         desk.show(f"box {number}", "after")
     await until(lambda: desk.breaker.state == "open")
-    closed_at = []
-    desk.breaker.subscribe(lambda state: closed_at.append(time.monotonic()) if state == "closed" else None)
+    closed_at = when_closed(desk)
     await sandbox.resume()
     await desk.shows(*["after"] * 8)
     assert time.monotonic() - closed_at[0] < 0.3
@@ -79,34 +85,42 @@ async def test_unreachable_server_at_start_is_one_problem_and_one_log_line(sandb
     assert [line["event"] for line in logs].count("mattermost_unavailable") == 1
 
 
-async def test_one_busy_box_opens_the_circuit_though_reads_work(desk, sandbox):
+async def test_M4_one_busy_box_opens_the_circuit_though_reads_work_and_is_not_held_back_when_it_closes(
+    desk, sandbox
+):
+    """Its back-off has grown longer than the cooldown by then."""
     failing = sandbox.faults.add(Fault(match=CREATE, status=500))
     desk.show("box", "text")
     await until(lambda: desk.breaker.state == "open", 12)
+    closed_at = when_closed(desk)
     sandbox.faults.remove(failing)
     await desk.shows("text")
+    assert time.monotonic() - closed_at[0] < 0.3
 
 
 @pytest.mark.parametrize(
     "headers",
     [{"Retry-After": "1"}, {"Retry-After": "-1"}, {"Retry-After": "soon"}, {"X-RateLimit-Reset": "1"}, {}],
 )
-async def test_M5_429_pauses_everybody_and_the_newest_text_follows(desk, sandbox, headers):
-    for number in range(6):
-        desk.show(f"box {number}", "before")
-    await desk.shows(*["before"] * 6)
-    limit = sandbox.faults.add(Fault(status=429, headers=headers, body="limit exceeded\n", times=1))
-    desk.show("box 0", "refused")
-    await until(lambda: limit.hits == 1)
-    await until(lambda: desk.publisher.snapshot().pause_s > 0)
-    refused = sandbox.requests[-1]
-    asked = len(sandbox.requests)
-    for number in range(6):
-        desk.show(f"box {number}", f"after {number}")
-    await until(lambda: sorted(desk.texts()) == [f"after {number}" for number in range(6)])
-    assert list(sandbox.requests)[asked].at_monotonic_s - refused.at_monotonic_s >= 1.0
-    assert desk.breaker.state == "closed"
-    assert len(edits(sandbox)) == 6
+async def test_M5_429_pauses_everybody_and_the_newest_text_follows(sandbox, tmp_path, headers):
+    async with publishing(sandbox, tmp_path, threshold=1) as desk:
+        circuit = []
+        desk.breaker.subscribe(circuit.append)
+        for number in range(6):
+            desk.show(f"box {number}", "before")
+        await desk.shows(*["before"] * 6)
+        limit = sandbox.faults.add(Fault(status=429, headers=headers, body="limit exceeded\n", times=1))
+        desk.show("box 0", "refused")
+        await until(lambda: limit.hits == 1)
+        await until(lambda: desk.publisher.snapshot().pause_s > 0)
+        refused = sandbox.requests[-1]
+        asked = len(sandbox.requests)
+        for number in range(6):
+            desk.show(f"box {number}", f"after {number}")
+        await until(lambda: sorted(desk.texts()) == [f"after {number}" for number in range(6)])
+        assert list(sandbox.requests)[asked].at_monotonic_s - refused.at_monotonic_s >= 1.0
+        assert circuit == []
+        assert len(edits(sandbox)) == 6
 
 
 async def test_M16_rate_limit_of_the_server_is_kept_to(tmp_path):
@@ -133,6 +147,8 @@ async def test_M6_flapping_server_gets_every_newest_text_and_logs_little(desk, s
                 await desk.shows(*["text 0"] * 4)
         await until(lambda: desk.texts() == ["text 9"] * 4, 15)
     assert flaky.hits > 1
+    events = [line["event"] for line in logs]
+    assert events.count("mattermost_unavailable") == 1
     assert len(logs) < 12
 
 

@@ -141,11 +141,14 @@ async def test_unknown_channel_is_one_problem_and_other_channels_go_on(desk, san
     assert desk.breaker.state == "closed"
 
 
-async def test_unknown_user_of_a_direct_message_is_a_problem(desk, sandbox):
-    desk.show("box", "text", target=DirectTarget(UserId("u" * 26)))
-    await until(lambda: desk.publisher.snapshot().problems)
-    await never(lambda: desk.asked("POST") > 1)
-    assert "u" * 26 in desk.publisher.snapshot().problems[0]
+async def test_unknown_user_of_a_direct_message_is_a_problem_and_named_in_the_log_alone(desk, sandbox):
+    with capture_logs() as logs:
+        desk.show("box", "text", target=DirectTarget(UserId("u" * 26)))
+        await until(lambda: desk.publisher.snapshot().problems)
+        await never(lambda: desk.asked("POST") > 1)
+    (problem,) = desk.publisher.snapshot().problems
+    assert problem.startswith("a direct channel: creating a post is refused")
+    assert [line["user"] for line in logs if line["event"] == "publishing_problem"] == ["u" * 26]
 
 
 @pytest.mark.parametrize(

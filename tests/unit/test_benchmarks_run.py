@@ -18,6 +18,18 @@ def test_quick_fold_benchmark_prints_each_figure_beside_its_goal_as_json():
     assert figures["lines/s"]["value"] > 0
 
 
+def test_half_an_hour_of_work_costs_no_more_edits_than_promised_and_shows_nothing_too_late():
+    """In simulated time, where the figures are the same each time: these are promises."""
+    command = [sys.executable, str(RUN), "--quick", "--json", "edits"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    figures = json.loads(ran.stdout)
+    assert [f"{f['part']}: {f['name']}" for f in figures if f["met"] is False] == []
+    values = {(figure["part"], figure["name"]): figure["value"] for figure in figures}
+    assert values["edits: busy turn", "edits of a plain throttle"] == 1_200
+    assert values["edits: one long call", "edits"] < 45
+    assert values["edits: 20 turns", "held back by the budget"] > 0
+
+
 def test_copies_of_a_recording_share_no_id_and_keep_its_length():
     script = (
         "import re, sys; sys.path.insert(0, sys.argv[1]);"

@@ -13,6 +13,7 @@ from status_watcher.core.throttle import (
     patience_s,
     shut,
 )
+from status_watcher.model import Urgency
 
 THROTTLE_S = 0.5
 TICK_S = 10.0
@@ -28,7 +29,7 @@ def test_next_edit_is_due_a_throttle_after_the_last_answer():
 
 
 def test_edit_of_the_elapsed_time_alone_waits_longer():
-    assert due_s(after_write(Pace(), 100.0, THROTTLE_S, TICK_S), tick=True) == 110.0
+    assert due_s(after_write(Pace(), 100.0, THROTTLE_S, TICK_S), Urgency.TICK) == 110.0
 
 
 def test_back_off_grows_and_stays_bounded():
