@@ -20,12 +20,23 @@ from typing import Any
 
 import orjson
 import zstandard
-from recorded_rows import Commit, DatabaseCapture, EventRow, NodeRow, Row, load, plan
+from recorded_rows import (
+    ApprovalRow,
+    Commit,
+    DatabaseCapture,
+    EventRow,
+    NodeRow,
+    Row,
+    load,
+    plan,
+    plan_approvals,
+)
 
 from status_watcher.demo.player import Cast, PlayOptions
 
 DATA = Path(__file__).parent / "data" / "openclaw" / "2026.9.6"
 SCHEMA_VERSION = 23
+STATE_SCHEMA_VERSION = 18
 APP_VERSION = "2026.9.6"
 PAGE_BYTES = 4096
 _INCREMENTAL = 2
@@ -346,21 +357,63 @@ def _navigation(row: EventRow, size_bytes: int) -> str:
     return orjson.dumps(navigation | {"model": head | {"message": told}}).decode()
 
 
+class ApprovalsWriter:
+    """The gateway's own database beside those of its agents, as far as approvals go; held open likewise."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / "state" / "openclaw.sqlite"
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        created = not self.path.exists()
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        if created:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            schema = (DATA / "approvals_schema.sql").read_text(encoding="utf-8")
+            self._db.executescript(f"BEGIN;\n{schema}\nCOMMIT;")
+            self._db.execute(f"PRAGMA user_version = {STATE_SCHEMA_VERSION}")
+
+    def put(self, row: ApprovalRow) -> None:
+        """Insert the row, or change the one with its id; each in a transaction of its own."""
+        stated = {
+            "resolution_ref": hashlib.sha256(row.columns["approval_id"].encode()).hexdigest()[:43],
+            "reviewer_device_ids_json": "[]",
+            "audience_session_keys_json": orjson.dumps([row.columns["source_session_key"]]).decode(),
+            "runtime_epoch": "epoch",
+        } | row.columns
+        names, marks = ", ".join(stated), ", ".join("?" * len(stated))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in stated if name != "approval_id")
+        self._db.execute(
+            f"INSERT INTO operator_approvals ({names}) VALUES ({marks})"
+            f" ON CONFLICT (approval_id) DO UPDATE SET {changes}",
+            tuple(stated.values()),
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+
 class Databases:
     """The database of each agent, shared by recordings that play at once in one directory."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
         self._writers: dict[str, DatabaseWriter] = {}
+        self._approvals: ApprovalsWriter | None = None
 
     def of(self, agent: str = "main") -> DatabaseWriter:
         if agent not in self._writers:
             self._writers[agent] = DatabaseWriter(self._state_dir, agent)
         return self._writers[agent]
 
+    @property
+    def approvals(self) -> ApprovalsWriter:
+        self._approvals = self._approvals or ApprovalsWriter(self._state_dir)
+        return self._approvals
+
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
+        if self._approvals is not None:
+            self._approvals.close()
 
 
 async def play(
@@ -376,10 +429,16 @@ async def play(
     start_ms = time.time_ns() // 1_000_000
     loop = asyncio.get_running_loop()
     started_s = loop.time()
-    for commit in plan(capture, options, start_ms=start_ms, state_dir=state_dir, cast=cast):
-        await asyncio.sleep(max(0.0, started_s + commit.at_s - loop.time()))
-        databases.of(capture.agent).commit(*commit.rows)
-        on_commit(commit)
+    commits = plan(capture, options, start_ms=start_ms, state_dir=state_dir, cast=cast)
+    asked = plan_approvals(capture, options, start_ms=start_ms, state_dir=state_dir, cast=cast)
+    steps = sorted([*((c.at_s, c) for c in commits), *asked], key=lambda step: step[0])
+    for at_s, step in steps:
+        await asyncio.sleep(max(0.0, started_s + at_s - loop.time()))
+        if isinstance(step, ApprovalRow):
+            databases.approvals.put(step)
+            continue
+        databases.of(capture.agent).commit(*step.rows)
+        on_commit(step)
 
 
 def main(scenario: str, state_dir: str, speed: str = "1") -> None:

@@ -42,6 +42,14 @@ class NodeRow:
     spawned_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """A row of `operator_approvals` in the gateway's other database, as it was from `t_ms` on."""
+
+    t_ms: int
+    columns: dict[str, Any]
+
+
 Row = EventRow | NodeRow
 
 
@@ -50,6 +58,7 @@ class DatabaseCapture(Capture):
     """A recorded scenario of a database-backed gateway; what file captures have is seen from the rows."""
 
     rows: tuple[Row, ...] = ()
+    approvals: tuple[ApprovalRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ def load(folder: Path) -> DatabaseCapture:
     rows = tuple(_with_bookkeeping([_row(row) for row in recorded]))
     database = PurePosixPath("agents", "main", "agent", "openclaw-agent.sqlite")
     nodes = [row for row in rows if isinstance(row, NodeRow)]
+    approvals = _approvals(folder / "approvals.jsonl")
     lines: dict[str, bytes] = {}
     for row in rows:
         if isinstance(row, EventRow):
@@ -82,12 +92,21 @@ def load(folder: Path) -> DatabaseCapture:
         duration_ms=head["duration_ms"],
         initial_bytes={},
         events=tuple(
-            FileEvent(t_ms, "modify", database, None, None) for t_ms in sorted({r.t_ms for r in rows})
+            FileEvent(t_ms, "modify", database, None, None)
+            for t_ms in sorted({r.t_ms for r in (*rows, *approvals)})
         ),
         store=tuple(StoreChange(r.t_ms, {r.key: r.entry | {"sessionId": r.session_id}}, ()) for r in nodes),
         files=lines,
         rows=rows,
+        approvals=approvals,
     )
+
+
+def _approvals(path: Path) -> tuple[ApprovalRow, ...]:
+    if not path.exists():
+        return ()
+    recorded = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    return tuple(ApprovalRow(row.pop("t"), row) for row in recorded)
 
 
 def _row(raw: dict[str, Any]) -> Row:
@@ -162,6 +181,27 @@ def plan(
             for some in together
         ]
     return tuple(commits)
+
+
+def plan_approvals(
+    capture: DatabaseCapture,
+    options: PlayOptions,
+    *,
+    start_ms: int,
+    state_dir: Path,
+    cast: Cast | None = None,
+) -> tuple[tuple[float, ApprovalRow], ...]:
+    """The rows of the other database in a replay that starts at `start_ms`, and when each is written."""
+    clock = time_map(capture, options)
+    recast = Recast(
+        capture, clock, cast or Cast(), start_ms if options.shift_to_now else None, str(state_dir)
+    )
+    planned = []
+    for row in capture.approvals:
+        columns = orjson.loads(recast.content(orjson.dumps(row.columns)))
+        columns["source_session_key"] = recast.key(row.columns["source_session_key"])
+        planned.append((clock.seconds(row.t_ms), ApprovalRow(row.t_ms, columns)))
+    return tuple(planned)
 
 
 def _looks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -8,6 +8,7 @@ import recorded_rows
 from recorded_rows import Commit, DatabaseCapture, EventRow
 
 from status_watcher.core.board import Board, BoardSettings
+from status_watcher.core.elsewhere import ApprovalRow, ApprovalStatus
 from status_watcher.core.index import Index, parse_index
 from status_watcher.core.labels import Labels, load_labels
 from status_watcher.core.pen import Pen
@@ -29,7 +30,7 @@ from status_watcher.demo.player import (
     plan,
 )
 from status_watcher.edge.bundled import read_tool_labels
-from status_watcher.model import AgentId, Box, BoxId, ChannelId, SessionId, SessionKey
+from status_watcher.model import AgentId, Box, BoxId, ChannelId, SessionId, SessionKey, ToolCallId
 from status_watcher.source import IndexSeen, Lines, News, Reading, TranscriptGone
 
 MAIN = AgentId("main")
@@ -217,23 +218,26 @@ class Tables:
         )
 
 
-def play(capture: Capture, after_s: float = 120, **settings: object) -> Played:
+def play(
+    capture: Capture, after_s: float = 120, options: PlayOptions | None = None, **settings: object
+) -> Played:
     """The boxes of a capture replayed into a running daemon's board, with the pauses of the real replay."""
+    options = options or PlayOptions()
     start_ms = 1_800_000_000_000
     player = Player(board(start_ms - 1000, **settings), start_ms - 1000)
     store: Tables | Disk
     if isinstance(capture, DatabaseCapture):
-        store = _play_rows(capture, player, start_ms)
+        store = _play_rows(capture, player, start_ms, options)
     else:
-        store = _play_files(capture, player, start_ms)
+        store = _play_files(capture, player, start_ms, options)
     end_ms = player.now_ms
     for look_s in range(5, int(after_s) + 1, 5):
         player.at(end_ms + look_s * 1000, store.look_at_store())
     return player.seen
 
 
-def _play_files(capture: Capture, player: Player, start_ms: int) -> Disk:
-    steps = plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state"))
+def _play_files(capture: Capture, player: Player, start_ms: int, options: PlayOptions) -> Disk:
+    steps = plan(capture, options, start_ms=start_ms, state_dir=Path("/state"))
     disk = Disk()
     existing = [s for s in steps if s.at_s == 0 and isinstance(s, Append)]
     for step in steps:
@@ -242,8 +246,27 @@ def _play_files(capture: Capture, player: Player, start_ms: int) -> Disk:
     return disk
 
 
-def _play_rows(capture: DatabaseCapture, player: Player, start_ms: int) -> Tables:
-    tables = Tables()
-    for commit in recorded_rows.plan(capture, PlayOptions(), start_ms=start_ms, state_dir=Path("/state")):
-        player.at(start_ms + round(commit.at_s * 1000), *tables.news(commit))
+def _play_rows(capture: DatabaseCapture, player: Player, start_ms: int, options: PlayOptions) -> Tables:
+    tables, asked = Tables(), {}
+    commits = recorded_rows.plan(capture, options, start_ms=start_ms, state_dir=Path("/state"))
+    rows = recorded_rows.plan_approvals(capture, options, start_ms=start_ms, state_dir=Path("/state"))
+    for at_s, step in sorted([*((c.at_s, c) for c in commits), *rows], key=lambda step: step[0]):
+        at_ms = start_ms + round(at_s * 1000)
+        if isinstance(step, recorded_rows.ApprovalRow):
+            asked[step.columns["approval_id"]] = step.columns
+            player.until(at_ms)
+            player.board.hear_of_approvals([approval(columns) for columns in asked.values()])
+            player.at(at_ms)
+        else:
+            player.at(at_ms, *tables.news(step))
     return tables
+
+
+def approval(columns: dict) -> ApprovalRow:
+    return ApprovalRow(
+        SessionKey(columns["source_session_key"]),
+        ToolCallId(columns["source_tool_call_id"]),
+        ApprovalStatus(columns["status"]),
+        columns["created_at_ms"],
+        columns["expires_at_ms"],
+    )

@@ -22,6 +22,7 @@ class PostTruth:
     ok: int
     err: int
     agent: str
+    history: tuple[str, ...]
     why: str
 
 
@@ -48,9 +49,19 @@ def _truth(name: str, table: dict[str, Any]) -> Truth:
 
 
 def _post(
-    *, channel: str, word: str, why: str, root: str = "", lines=(), not_lines=(), ok=0, err=0, agent=""
+    *,
+    channel: str,
+    word: str,
+    why: str,
+    root: str = "",
+    lines=(),
+    not_lines=(),
+    ok=0,
+    err=0,
+    agent="",
+    history=(),
 ) -> PostTruth:
-    return PostTruth(channel, root, word, tuple(lines), tuple(not_lines), ok, err, agent, why)
+    return PostTruth(channel, root, word, tuple(lines), tuple(not_lines), ok, err, agent, tuple(history), why)
 
 
 def plain(message: str) -> str:

@@ -21,3 +21,8 @@ def gateway_note(stop: GatewayStop | None, start_ms: int) -> str:
     if stop is None or start_ms > stop.since_ms:
         return ""
     return "gateway stopped" if stop.gone else "gateway stopping"
+
+
+def gateway_problem(stop: GatewayStop | None) -> tuple[str, ...]:
+    """What `/health` says of it: nothing while the gateway still works, or starts again."""
+    return ("gateway: stopped",) if stop is not None and stop.gone else ()

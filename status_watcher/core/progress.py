@@ -6,13 +6,20 @@ from status_watcher.core.labels import WRAPPER, Labels, describe, unwrapped
 from status_watcher.core.nested import NestedCall
 from status_watcher.core.results import Result, ResultLine
 from status_watcher.core.transcript import AssistantLine, Said, Stop, ToolUse
-from status_watcher.core.turn import Call, Ending, Last, Remark, Run
+from status_watcher.core.turn import Approval, Call, Ending, Last, Remark, Run
+
+APPROVAL_LASTS_MS = 1_800_000
+"""Where a result does not say when its approval lapses (30 minutes in 2026.7.1 and 2026.9.6)."""
+
+LONG_MS = 60_000
+"""Only calls that took so long are remembered by their tools' names, which may be anything."""
 
 
 def try_again(run: Run) -> None:
     """An error was not the last word."""
     run.reopen()
     run.tries += 1
+    run.retrying = True
 
 
 def take_answer(run: Run, line: AssistantLine, labels: Labels) -> None:
@@ -21,8 +28,14 @@ def take_answer(run: Run, line: AssistantLine, labels: Labels) -> None:
         try_again(run)
     elif run.ending is not None:
         run.reopen()
+    run.asked_ms, run.asked_after = run.last_ms, run.last
+    if run.last is Last.PROMPT or run.last is Last.RESULT:
+        run.slowest_model_ms = max(run.slowest_model_ms, line.at_ms - run.last_ms)
+    run.retrying = False
     run.tokens += line.tokens
     run.cost_usd += line.cost_usd
+    if not line.injected:
+        run.model = line.model or run.model
     run.last_ms = line.at_ms
     failed = line.stop is Stop.ERROR or line.stop is Stop.ABORTED
     stopped = line.stop is Stop.FINAL or line.stop is Stop.LENGTH
@@ -78,10 +91,18 @@ def take_nested(run: Run, outer: Call | None, line: NestedCall, labels: Labels) 
 
 def _finish(run: Run, call: Call, line: ResultLine) -> None:
     call.result, call.code = line.result, line.code
+    run.failed_calls += line.result is Result.ERROR
     ended = run.ending is not None and not run.assumed and line.at_ms > run.ending_ms
     if ended and line.result is Result.OK:
         call.result = Result.STILL_RUNNING  # when the turn ended, which is what its box tells
     call.ended_at_ms, call.duration_ms = line.at_ms, line.duration_ms
+    took_ms = line.at_ms - call.at_ms if line.duration_ms is None else line.duration_ms
+    if took_ms >= LONG_MS:
+        run.slowest_calls_ms[call.tool] = max(took_ms, run.slowest_calls_ms.get(call.tool, 0))
+    if line.approval:
+        lapses_in_ms = APPROVAL_LASTS_MS if line.expires_in_ms is None else line.expires_in_ms
+        call.approval = Approval(line.approval, line.at_ms + lapses_in_ms)
+        run.unapproved.append(call)
     if line.child is not None and call.child is None:
         call.child = line.child
         run.spawned.append(call)

@@ -7,15 +7,26 @@ continuation swallows whatever follows otherwise (checked with Mattermost's pars
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from status_watcher.core.doing import ASKED_SLACK_MS, Asked
 from status_watcher.core.pen import Pen
+from status_watcher.core.policy import Level
+from status_watcher.core.states import (
+    OPEN_STATES,
+    Doing,
+    ForApproval,
+    ForChildren,
+    Retrying,
+    Thinking,
+    UsingTool,
+)
 from status_watcher.core.transcript import Result
 from status_watcher.core.tree import ChildView, TurnView
 from status_watcher.core.turn import Call, Compaction, Ending, Item, Remark, Run
-from status_watcher.model import State
+from status_watcher.model import SessionKey, State, ToolCallId
 
 COMPACTED = "[session compacted - continuing]"
 UNKNOWN_OUTCOME = "ended, outcome unknown"
@@ -29,6 +40,8 @@ class Limits:
 
     max_lines: int
     max_chars: int
+    one_line: bool = False
+    """The first line alone, which then has the tokens of an ended turn as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,11 @@ class _Moment:
 
     now_ms: int
     over: State | None
+    level_of: Callable[[SessionKey], Level]
+
+
+def _all_of_it(_: SessionKey) -> Level:
+    return Level.NORMAL
 
 
 def render(
@@ -60,9 +78,12 @@ def render(
     *,
     state: State | None = None,
     note: str = "",
+    link: str = "",
+    level_of: Callable[[SessionKey], Level] = _all_of_it,
 ) -> str:
     """The text of a box at `now_ms`; `state` overrides the verdict (our own stop shows `INTERRUPTED`), `note`
-    is said of a turn that has not ended.
+    is said of a turn that has not ended, `link` is Markdown of ours, `level_of` tells how much is shown of a
+    sub-agent.
     """
     verdict = view.verdict
     shown = state or verdict.state
@@ -70,29 +91,73 @@ def render(
     took = span(end_ms - view.turn.start_ms)
     tries = view.runs[-1].tries
     first = f"[{shown}] {pen.name(name)} | {took}"
-    if verdict.ended_ms is None and tries > 1:
+    told = not (limits.one_line and shown is State.ACTIVE)  # such a line is not drawn anew with each call
+    if verdict.ended_ms is None and state is None and verdict.doing is not None and told:
+        words = doing_words(verdict.doing, shown, now_ms, pen)
+        first += f" | {words}" if words else ""
+    if verdict.ended_ms is None and tries > 1 and shown is not State.RETRYING:
         first += f" | try {tries}"
     if note and verdict.ended_ms is None:
         first += f" | {note}"
-    last = "" if shown is State.ACTIVE else f"[{shown}] {took}{_tokens(view.tokens)}"
+    if limits.one_line:
+        return _one_line(first + ("" if shown in OPEN_STATES else _tokens(view.tokens)), link, shown, limits)
+    first = f"{first} | {link}" if link else first
+    last = "" if shown in OPEN_STATES else f"[{shown}] {took}{_tokens(view.tokens)}"
     lines: list[Line] = []
     if view.turn.head_missing:
         lines.append(Line(0, "(a very long session: shown from its later part)", view.turn.start_ms))
-    moment = _Moment(end_ms, None if verdict.ended_ms is None else verdict.state)
+    moment = _Moment(end_ms, None if verdict.ended_ms is None else verdict.state, level_of)
     dropped = _turn_lines(lines, view, 0, -1, moment, limits.max_lines, pen)
     return _fitting(first, lines, dropped, last, shown, limits)
 
 
 def bare_box(
-    name: str, state: State, elapsed_ms: int | None, limits: Limits, pen: Pen, *, note: str = ""
+    name: str,
+    state: State,
+    elapsed_ms: int | None,
+    limits: Limits,
+    pen: Pen,
+    *,
+    note: str = "",
+    link: str = "",
 ) -> str:
     """A box without a transcript to show: a first turn that only the store knows, or one whose transcript is
     gone.
     """
     took = "" if elapsed_ms is None else span(elapsed_ms)
     first = " | ".join(part for part in (f"[{state}] {pen.name(name)}", took, note) if part)
-    last = "" if state is State.ACTIVE else f"[{state}] {took}".rstrip()
+    if limits.one_line:
+        return _one_line(first, link, state, limits)
+    first = f"{first} | {link}" if link else first
+    last = "" if state in OPEN_STATES else f"[{state}] {took}".rstrip()
     return _fitting(first, (), 0, last, state, limits)
+
+
+def _one_line(line: str, link: str, state: State, limits: Limits) -> str:
+    """The first line as all there is; without what is too long."""
+    linked = f"{line} | {link}" if link else line
+    return next((text for text in (linked, line) if len(text) <= limits.max_chars), f"[{state}]")
+
+
+def doing_words(doing: Doing, state: State, now_ms: int, pen: Pen) -> str:
+    """What stands after the elapsed time; "" where the lines below tell it: a tool's that runs."""
+    match doing:
+        case Thinking(since_ms):
+            return _since("thinking", since_ms, now_ms)
+        case UsingTool(since_ms, label):
+            return _since(f"{pen.name(label)} running", since_ms, now_ms) if state is State.STALLED else ""
+        case ForChildren(count):
+            return f"for {count} sub-agent{'' if count == 1 else 's'}"
+        case ForApproval(since_ms):
+            return _since("for approval", since_ms, now_ms)
+        case Retrying(tries, failed):
+            return f"try {tries} failed" if failed else f"try {tries}"
+        case _:
+            assert_never(doing)
+
+
+def _since(words: str, since_ms: int, now_ms: int) -> str:
+    return f"{words} {span(now_ms - since_ms)}" if now_ms - since_ms >= 1000 else words
 
 
 def _fitting(first: str, lines: Sequence[Line], dropped: int, last: str, state: State, limits: Limits) -> str:
@@ -196,7 +261,7 @@ def _turn_lines(
             if child is not None:
                 dropped += _child_lines(lines, child, depth, parent, moment, most, pen)
                 continue
-            text = _item_text(item, moment, pen)
+            text = _item_text(item, moment, view.asked, pen)
             if text:
                 lines.append(Line(depth, text, _item_ms(item, moment), parent))
         error = run.ending is Ending.ERROR and pen.sentence(run.ending_text)
@@ -208,20 +273,40 @@ def _turn_lines(
 def _child_lines(
     lines: list[Line], child: ChildView, depth: int, parent: int, moment: _Moment, most: int, pen: Pen
 ) -> int:
-    head = len(lines)
-    lines.append(Line(depth, f"Sub-agent: {pen.name(child.label)}", child.start_ms, parent))
+    head, what = len(lines), f"Sub-agent: {pen.name(child.label)}"
+    level = moment.level_of(child.key)
+    if level is Level.OFF:
+        return 0
     dropped = 0
-    for view in child.turns:
-        dropped += _turn_lines(lines, view, depth + 1, head, moment, most, pen)
+    if level is not Level.COMPACT:
+        lines.append(Line(depth, what, child.start_ms, parent))
+        for view in child.turns:
+            dropped += _turn_lines(lines, view, depth + 1, head, moment, most, pen)
     ended_ms, state = child.verdict.ended_ms, child.verdict.state
     if ended_ms is None and moment.over is not None:
         ended_ms, state = moment.now_ms, moment.over  # given up together with the turn that it is part of
     if ended_ms is not None:
         end = f"[{state}] {span(ended_ms - child.start_ms)}" if child.outcome_known else UNKNOWN_OUTCOME
-        lines.append(Line(depth + 1, end, ended_ms, head))
+        if level is Level.COMPACT:
+            lines.append(Line(depth, f"{what} {end}", ended_ms, parent))
+        else:
+            lines.append(Line(depth + 1, end, ended_ms, head))
+    elif level is Level.COMPACT:
+        stands = _trouble(child, moment, pen) or f"running {span(moment.now_ms - child.start_ms)}"
+        lines.append(Line(depth, f"{what} {stands}", moment.now_ms, parent))
     elif not child.turns and child.traced:
         lines.append(Line(depth + 1, "starting...", child.start_ms, head))
+    if ended_ms is None and level is not Level.COMPACT and (trouble := _trouble(child, moment, pen)):
+        lines.append(Line(depth + 1, trouble, moment.now_ms, head))
     return dropped
+
+
+def _trouble(child: ChildView, moment: _Moment, pen: Pen) -> str:
+    """What is to be said of a sub-agent that is open and does not get on; "" if it does."""
+    state, doing = child.verdict.state, child.verdict.doing
+    if state not in {State.STALLED, State.RETRYING} or doing is None:
+        return ""
+    return f"[{state}] {doing_words(doing, state, moment.now_ms, pen)}"
 
 
 def _recent(run: Run, most: int) -> list[Item]:
@@ -241,7 +326,7 @@ def _item_ms(item: Item, moment: _Moment) -> int:
     return item.at_ms
 
 
-def _item_text(item: Item, moment: _Moment, pen: Pen) -> str:
+def _item_text(item: Item, moment: _Moment, asked: Mapping[ToolCallId, Asked], pen: Pen) -> str:
     match item:
         case Remark():
             return pen.sentence(item.text)
@@ -251,22 +336,27 @@ def _item_text(item: Item, moment: _Moment, pen: Pen) -> str:
             label = pen.name(item.text.label)
             argument = pen.argument(item.text.argument)
             what = f"{label}: {argument}" if argument else label
-            return f"{what} {_outcome(item, moment)}"
+            return f"{what} {_outcome(item, moment, asked.get(item.id))}"
         case _:
             assert_never(item)
 
 
-def _outcome(call: Call, moment: _Moment) -> str:
+def _outcome(call: Call, moment: _Moment, asked: Asked | None) -> str:
     match call.result:
         case None:
             if moment.over is not None:
                 return "no result"
-            runs_ms = moment.now_ms - call.at_ms
-            return f"running {span(runs_ms)}" if runs_ms >= 1000 else "running"
+            if asked is not None and asked.since_ms >= call.at_ms - ASKED_SLACK_MS:
+                return _since("waiting for approval", asked.since_ms, moment.now_ms)
+            return _since("running", call.at_ms, moment.now_ms)
         case Result.STILL_RUNNING:
             return "still running"
         case Result.APPROVAL_PENDING:
-            return "waiting for approval"
+            if call.approval is not None and moment.now_ms >= call.approval.expires_ms:
+                return "[ERR expired]"
+            if moment.over is not None:
+                return "not approved"
+            return _since("waiting for approval", call.ended_at_ms, moment.now_ms)
         case Result.OK:
             tag = "[OK]"
         case Result.ERROR:

@@ -171,6 +171,8 @@ class Session:
             return self._begin(line, Nature.HEARTBEAT)
         if prompt is Prompt.MEMORY_FLUSH:
             return self._begin(line, Nature.MEMORY_FLUSH)
+        if prompt is Prompt.WAKE:
+            self._background.hear(line.text, line.at_ms)
         current = self._target
         if prompt is Prompt.ANNOUNCEMENT:
             return self._announcement(line, current)
@@ -268,8 +270,7 @@ class Session:
         take_result(run, call, line)
         if turn is self._target:
             self._held_prompt = None
-        if line.child is not None or line.process:
-            self._note(turn, call, line)
+        self._note(turn, call, line)
         return turn
 
     def _nested(self, line: NestedCall) -> Turn | None:
@@ -288,10 +289,10 @@ class Session:
         return turn
 
     def _note(self, turn: Turn, call: Call, line: ResultLine) -> None:
-        """Remember of a result what later lines may be about: a sub-agent, a command in the background."""
+        """Remember of a result what later lines may be about: a sub-agent, a command that is not over."""
         if line.child is not None:
             self.children.add(line.child)
-        if line.process:
+        if line.process or line.approval:
             self._background.take(turn, call, line, self._target)
 
     def _compacted(self, line: Compacted) -> Turn | None:
@@ -356,7 +357,7 @@ class Session:
             nature,
             line.text,
             [Run(line.at_ms, line.at_ms, last_ms=line.at_ms)],
-            seen_ms=0,
+            thread_root=line.thread_root,
         )
         self._append(turn)
         if line.at_ms - self._compacted_ms <= COMPACTION_BEFORE_PROMPT_MS:
@@ -390,7 +391,7 @@ class Session:
         run = Run(line.at_ms, line.model_start_ms, last_ms=line.at_ms)
         turn = told or newest_with_children(self.turns)
         if turn is None:
-            turn = Turn(line.id, line.model_start_ms, runs=[run])
+            turn = Turn(line.id, line.model_start_ms, runs=[run], prompted=False)
             self._append(turn)
             return turn
         turn.runs.append(run)

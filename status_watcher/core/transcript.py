@@ -18,7 +18,7 @@ import msgspec
 from status_watcher.core.labels import WRAPPER
 from status_watcher.core.nested import NestedCall, nested_call, wrapped_details
 from status_watcher.core.prompts import Announcement, Prompt, classify_prompt
-from status_watcher.core.results import Details, Result, ResultLine, result_line
+from status_watcher.core.results import Details, Result, ResultLine, refusal_of, result_line
 from status_watcher.model import EntryId, SessionId, SessionKey, ToolCallId
 
 __all__ = ["NestedCall", "Result", "ResultLine"]
@@ -40,6 +40,8 @@ class UserLine(msgspec.Struct, frozen=True, gc=False):
     prompt: Prompt
     text: str
     announcement: Announcement | None
+    thread_root: str = ""
+    """Root of the Mattermost thread that it opens or stands in; only 2026.9.6 tells."""
 
 
 class Stop(Enum):
@@ -78,6 +80,7 @@ class AssistantLine(msgspec.Struct, frozen=True, gc=False):
     abort_mark: bool
     answers: SessionKey | None = None
     """The sub-agent whose end this run of the model was started for (2026.9.6 names it in the run's id)."""
+    model: str = ""
 
 
 class Compacted(msgspec.Struct, frozen=True, gc=False):
@@ -137,6 +140,7 @@ class _Block(msgspec.Struct, gc=False):
 
 class _Meta(msgspec.Struct, gc=False):
     run_id: Any = msgspec.field(name="runId", default=None)
+    transport: Any = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -147,6 +151,7 @@ class _Message(msgspec.Struct, gc=False):
     error: Any = msgspec.field(name="errorMessage", default=None)
     usage: _Usage | None = None
     provider: Any = None
+    model: Any = None
     abort: Any = msgspec.field(name="openclawAbort", default=None)
     call_id: ToolCallId = msgspec.field(name="toolCallId", default=ToolCallId(""))
     tool: Any = msgspec.field(name="toolName", default=None)
@@ -244,7 +249,15 @@ def _user(raw: _Line, message: _Message) -> UserLine:
         source_tool=source if isinstance(source, str) else "",
         source_key=child if isinstance(child, str) else "",
     )
-    return UserLine(raw.id, _epoch_ms(raw.timestamp), prompt.kind, prompt.text, prompt.announcement)
+    root = _thread_root(message.meta.transport) if type(message.meta) is _Meta else ""
+    return UserLine(raw.id, _epoch_ms(raw.timestamp), prompt.kind, prompt.text, prompt.announcement, root)
+
+
+def _thread_root(transport: object) -> str:
+    if not isinstance(transport, dict) or transport.get("channel") != "mattermost":
+        return ""
+    root = transport.get("threadId") or transport.get("replyToId") or transport.get("messageId")
+    return root if isinstance(root, str) else ""
 
 
 def _assistant(raw: _Line, message: _Message) -> AssistantLine:
@@ -273,7 +286,7 @@ def _assistant(raw: _Line, message: _Message) -> AssistantLine:
         tokens = _count(usage.input) + _count(usage.output)
         total = usage.cost.total if usage.cost is not None else None
         cost_usd = float(total) if isinstance(total, (int, float)) else 0.0
-    error, abort = message.error, message.abort
+    error, abort, model = message.error, message.abort, message.model
     return AssistantLine(
         raw.id,
         at_ms,
@@ -286,6 +299,7 @@ def _assistant(raw: _Line, message: _Message) -> AssistantLine:
         message.provider == "openclaw",
         abort is not None and isinstance(abort, dict) and abort.get("aborted") is True,
         _announced(message.meta.run_id) if type(message.meta) is _Meta else None,
+        model if isinstance(model, str) else "",
     )
 
 
@@ -302,7 +316,7 @@ def _result(raw: _Line, message: _Message, line: bytes) -> ResultLine | Skipped:
     details, around = message.details, None
     if message.tool == WRAPPER and (inner := wrapped_details(line)) is not None:
         details, around = inner, details
-    return result_line(
+    result = result_line(
         raw.id,
         _epoch_ms(raw.timestamp),
         message.call_id,
@@ -311,6 +325,9 @@ def _result(raw: _Line, message: _Message, line: bytes) -> ResultLine | Skipped:
         details,
         around,
     )
+    if message.is_error is True and not result.code and (code := refusal_of(_content_text(message.content))):
+        return msgspec.structs.replace(result, code=code)
+    return result
 
 
 def _prompt_error(raw: _Line) -> PromptError:

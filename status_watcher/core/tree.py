@@ -4,12 +4,15 @@ Everything here follows from the folds, the store's entries and the time. The gr
 input: unknown parents, cycles and great depth end in a bounded tree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from status_watcher.core.doing import Asked
+from status_watcher.core.elsewhere import Elsewhere
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.session import Session
+from status_watcher.core.states import Thinking
 from status_watcher.core.turn import Announced, Call, Ending, Run, Turn
 from status_watcher.core.verdict import Rules, Verdict, judge, state_of, store_ended_ms, store_ending
 from status_watcher.model import AgentId, SessionId, SessionKey, State, ToolCallId
@@ -55,6 +58,8 @@ class TurnView:
     seen_ms: int
     """The newest line of the whole tree."""
     tokens: int
+    asked: Mapping[ToolCallId, Asked]
+    """Calls for which a person is being asked, if they are open."""
     revision: int
     """Sum over the tree: equal revisions and verdicts render alike but for time."""
 
@@ -91,9 +96,18 @@ class Views:
     that is all that is remembered.
     """
 
-    def __init__(self, forest: Forest, rules: Rules) -> None:
+    def __init__(
+        self,
+        forest: Forest,
+        rules: Rules,
+        elsewhere: Elsewhere | None = None,
+        label_of: Callable[[SessionKey], str] = lambda _: "",
+    ) -> None:
+        """`label_of`: what others call a sub-agent for which the store has no label; "" if nothing."""
+        self._label_of = label_of
         self._forest = forest
         self._rules = rules
+        self._elsewhere = elsewhere or Elsewhere()
         self._children: dict[SessionKey, tuple[Call, _Stamp, ChildView]] = {}
 
     def of(
@@ -126,6 +140,7 @@ class Views:
         store_runs = (
             entry is not None and entry.session_id == session.id and entry.status is StoreStatus.RUNNING
         )
+        outside = self._elsewhere.of(key, turn.run, store_runs=store_runs)
         views = [view for child in children.values() for view in child.turns]
         seen_ms = max([turn.seen_ms, *(view.seen_ms for view in views)])
         verdict = judge(
@@ -135,7 +150,7 @@ class Views:
             self._rules,
             walk.now_ms,
             seen_ms,
-            store_runs=store_runs,
+            outside=outside,
             deadline=depth == 0,  # a sub-agent has no time of its own: it is part of the turn at the top
         )
         return TurnView(
@@ -145,7 +160,11 @@ class Views:
             verdict=verdict,
             seen_ms=seen_ms,
             tokens=sum(run.tokens for run in runs) + sum(view.tokens for view in views),
-            revision=turn.revision + sum(view.revision for view in views) + len(children),
+            asked=outside.approvals,
+            revision=turn.revision
+            + sum(view.revision for view in views)
+            + len(children)
+            + self._elsewhere.revision(key),
         )
 
     def _child(self, parent: Turn, call: Call, walk: _Walk, depth: int) -> ChildView | None:
@@ -157,14 +176,15 @@ class Views:
         session = self._forest.session_of(walk.agent, key)
         revision = session.revision if session is not None else -1
         ending = (parent.run.ending, parent.run.ending_ms)
-        told = (len(parent.announced), len(parent.runs))
-        stamp: _Stamp = (session, revision, entry, walk.boxed, *told, *ending)
+        told = (len(parent.announced), len(parent.runs), self._elsewhere.revision(key))
+        label = _label(call, key, entry, self._label_of)
+        stamp: _Stamp = (session, revision, entry, walk.boxed, label, *told, *ending)
         known = self._children.get(key)
         if known is not None and known[0] is call and known[1] == stamp:
             recheck_ms = known[2].verdict.recheck_ms
             if recheck_ms is None or walk.now_ms < recheck_ms:
                 return known[2]
-        child = self._look_at_child(parent, call, key, entry, session, walk, depth)
+        child = self._look_at_child(parent, call, key, label, entry, session, walk, depth)
         if session is None or not session.children:
             if len(self._children) >= MOST_REMEMBERED:
                 self._children.clear()
@@ -176,14 +196,12 @@ class Views:
         parent: Turn,
         call: Call,
         key: SessionKey,
+        label: str,
         entry: StoreEntry | None,
         session: Session | None,
         walk: _Walk,
         depth: int,
     ) -> ChildView:
-        label = (
-            (entry.label if entry is not None else "") or call.child_label or str(key).rpartition(":")[2][:8]
-        )
         views: list[TurnView] = []
         for turn in session.turns if session is not None else ():
             if session is None or turn.start_ms < call.at_ms - SPAWN_SLACK_MS:
@@ -192,7 +210,8 @@ class Views:
                 break
             views.append(self._turn(session, turn, key, walk, depth))
         session_id = session.id if session is not None else entry.session_id if entry is not None else None
-        verdict = _child_verdict(views, _told(parent, key, label, session_id), entry)
+        unseen = self._starting(call, walk)
+        verdict = _child_verdict(views, _told(parent, key, label, session_id), entry, unseen)
         start_ms = views[0].turn.start_ms if views else call.at_ms
         traceless = session is None and entry is None and verdict.ended_ms is None
         if not traceless or call.at_ms >= self._rules.run_started_ms:
@@ -204,6 +223,14 @@ class Views:
         verdict = self._untraced(call, walk)
         return ChildView(key, label, (), verdict, start_ms, traced=False, outcome_known=False)
 
+    def _starting(self, call: Call, walk: _Walk) -> Verdict:
+        """A sub-agent without a line: its first call of the model is under way."""
+        stalls_ms = self._rules.patience.model_stalls_ms(Run(call.at_ms, call.at_ms), call.at_ms)
+        doing = Thinking(call.at_ms)
+        if stalls_ms is None or walk.now_ms < stalls_ms:
+            return Verdict(State.ACTIVE, None, stalls_ms, doing=doing)
+        return Verdict(State.STALLED, None, doing=doing)
+
     def _untraced(self, call: Call, walk: _Walk) -> Verdict:
         """A sub-agent of before this run that no store names: it has ended, at an unknown time, as soon as
         the store has been looked at twice. How it ended is not known; that it failed nobody has seen.
@@ -213,6 +240,14 @@ class Views:
             again_ms = known_ms if walk.now_ms < known_ms else walk.now_ms + TRACE_WAIT_MS
             return Verdict(State.ACTIVE, None, again_ms)
         return Verdict(State.DONE, call.at_ms, None, known_ms)
+
+
+def _label(
+    call: Call, key: SessionKey, entry: StoreEntry | None, label_of: Callable[[SessionKey], str]
+) -> str:
+    """The store's label, which the call that started it tells as well; else another's, else a short id."""
+    stored = entry.label if entry is not None else ""
+    return stored or call.child_label or label_of(key) or str(key).rpartition(":")[2][:8]
 
 
 def _for_parent(child: ChildView, walk: _Walk) -> Verdict:
@@ -277,7 +312,9 @@ def _told(parent: Turn, key: SessionKey, label: str, session_id: SessionId | Non
     return None
 
 
-def _child_verdict(views: list[TurnView], told: Announced | None, entry: StoreEntry | None) -> Verdict:
+def _child_verdict(
+    views: list[TurnView], told: Announced | None, entry: StoreEntry | None, unseen: Verdict
+) -> Verdict:
     """A child's end: by its own turns, else by the parent being told so, else by the store.
 
     A child that ran out of its time writes an aborted line like one stopped by a person (2026.2.26): the
@@ -286,12 +323,12 @@ def _child_verdict(views: list[TurnView], told: Announced | None, entry: StoreEn
     if not views:
         if told is not None:
             return Verdict(_told_state(told, failing=False), told.at_ms, None, told.at_ms)
-        unseen = Run(0, 0)
-        ending = store_ending(unseen, entry) if entry is not None else None
-        ended_ms = store_ended_ms(unseen, entry) if entry is not None else None
+        no_run = Run(0, 0)
+        ending = store_ending(no_run, entry) if entry is not None else None
+        ended_ms = store_ended_ms(no_run, entry) if entry is not None else None
         if ending is not None and ended_ms is not None:
             return Verdict(state_of(ending), ended_ms, None, ended_ms)
-        return Verdict(State.ACTIVE, None)
+        return unseen
     last = views[-1]
     open_views = [view for view in views if view.verdict.ended_ms is None]
     if not open_views:
@@ -309,7 +346,8 @@ def _child_verdict(views: list[TurnView], told: Announced | None, entry: StoreEn
         failing = last.runs[-1].ending is Ending.ERROR
         return Verdict(_told_state(told, failing=failing), told.at_ms, None, told.at_ms)
     recheck = [view.verdict.recheck_ms for view in open_views if view.verdict.recheck_ms is not None]
-    return Verdict(State.ACTIVE, None, min(recheck, default=None))
+    stands = open_views[-1].verdict
+    return Verdict(stands.state, None, min(recheck, default=None), doing=stands.doing)
 
 
 def _told_state(told: Announced, *, failing: bool) -> State:

@@ -57,6 +57,14 @@ class Compaction:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's word that a command waits for, asked after in a result (2026.7.1)."""
+
+    id: str
+    expires_ms: int
+
+
 @dataclass(slots=True)
 class Call:
     """One tool call; `result` is None until its result line came."""
@@ -71,6 +79,8 @@ class Call:
     duration_ms: int | None = None
     child: SessionKey | None = None
     child_label: str = ""
+    approval: Approval | None = None
+    """What it waits for if its result is `APPROVAL_PENDING`."""
     wraps: bool = False
     """It stands for another tool (2026.9.6), whose own record has not come yet."""
 
@@ -102,11 +112,27 @@ class Run:
     yielded: bool = False
     """It ended by `sessions_yield` (2026.7.1): the agent waits for something, and there is no final line."""
     tries: int = 1
+    retrying: bool = False
+    """The last word of the model was an error, and it is asked again."""
+    unapproved: list[Call] = field(default_factory=list)
+    """Calls whose result is that a person has to allow them first."""
+    answered_ms: int = 0
+    """When the last of those was allowed or refused."""
+    asked_ms: int = 0
+    """When what the model answered last had been written, and what that was."""
+    asked_after: Last = Last.PROMPT
+    slowest_model_ms: int = 0
+    """The longest that the model took for one answer."""
+    slowest_calls_ms: dict[str, int] = field(default_factory=dict)
+    """The longest that each tool took, by its name."""
     has_calls: bool = False
+    failed_calls: int = 0
     seen_ms: int = 0
     """When its first line arrived."""
     tokens: int = 0
     cost_usd: float = 0.0
+    model: str = ""
+    """That of its newest line, as the provider names it; "" before the first."""
 
     def add(self, item: Item) -> None:
         self.items.append(item)
@@ -156,6 +182,10 @@ class Turn:
     """
     announced: list[Announced] = field(default_factory=list)
     head_missing: bool = False
+    prompted: bool = True
+    """False: it has no user line, but was begun by an announcement or a wake-up."""
+    thread_root: str = ""
+    """Root of the Mattermost thread that its prompt opened or stood in; "" where nothing tells."""
     departed: bool = False
     """The session went back to before it (a rewind in 2026.9.6): no further line is about it."""
     revision: int = 0

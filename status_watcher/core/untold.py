@@ -3,6 +3,8 @@
 from typing import assert_never
 
 from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.states import Thinking
+from status_watcher.core.turn import Run
 from status_watcher.core.verdict import Rules, Verdict
 from status_watcher.model import State
 
@@ -46,7 +48,17 @@ def judge_untold(
         if now_ms >= timeout_ms:
             return Verdict(State.TIMEOUT, now_ms)
         recheck_ms = timeout_ms if recheck_ms is None else min(recheck_ms, timeout_ms)
-    return Verdict(State.ACTIVE, None, recheck_ms)
+    return _asked(start_ms, word_since_ms, now_ms, recheck_ms, rules)
+
+
+def _asked(start_ms: int, word_since_ms: int, now_ms: int, recheck_ms: int | None, rules: Rules) -> Verdict:
+    """Its model has been asked: older versions write nothing before the first answer is complete."""
+    doing = Thinking(start_ms)
+    stalls_ms = rules.patience.model_stalls_ms(Run(start_ms, start_ms), max(start_ms, word_since_ms))
+    if stalls_ms is not None and now_ms >= stalls_ms:
+        return Verdict(State.STALLED, None, recheck_ms, doing=doing)
+    recheck = [at_ms for at_ms in (recheck_ms, stalls_ms) if at_ms is not None]
+    return Verdict(State.ACTIVE, None, min(recheck, default=None), doing=doing)
 
 
 def _state(entry: StoreEntry) -> State:

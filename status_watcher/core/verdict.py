@@ -1,10 +1,13 @@
 """Whether a turn is at work, or ended how and when: by its lines, its sub-agents, the store, or silence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
+from status_watcher.core.doing import Outside, Standing, standing
 from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.core.patience import Patience
+from status_watcher.core.states import Doing
 from status_watcher.core.turn import Ending, Last, Run, Turn
 from status_watcher.model import State
 
@@ -24,6 +27,7 @@ class Rules:
     quick_ms: int = 2_000
     run_started_ms: int = 0
     """Start of this run of the daemon; a child of before of which there is no trace is not waited for."""
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Verdict:
     recheck_ms: int | None = None
     known_ms: int = 0
     """Since when the end could be known: a line may arrive late, and an error is one only after a while."""
+    doing: Doing | None = None
+    """What an open turn is at, or what it waits for, as far as anything tells."""
 
 
 def judge(
@@ -45,22 +51,27 @@ def judge(
     now_ms: int,
     seen_ms: int,
     *,
-    store_runs: bool,
+    outside: Outside,
     deadline: bool,
 ) -> Verdict:
     """How a turn stands at `now_ms`.
 
-    `runs` are those that count, `kids` its sub-agents, `seen_ms` the newest line of all of them.
-    `store_runs`: the store says that the session is running. `deadline`: the turn is subject to the longest
-    duration.
+    `runs` are those that count, `kids` its sub-agents, `seen_ms` the newest line of all of them, `outside`
+    what others tell of its session. `deadline`: the turn is subject to the longest duration.
     """
     run = runs[-1]
     error_settled_ms = turn.seen_ms + rules.error_settles_ms
     open_kids = [kid for kid in kids if kid.ended_ms is None]
-    kids_end_ms = max([kid.ended_ms for kid in kids if kid.ended_ms is not None], default=0)
+    over_ms = max([kid.ended_ms for kid in kids if kid.ended_ms is not None], default=0)
     recheck = [kid.recheck_ms for kid in open_kids if kid.recheck_ms is not None]
+    unanswered: list[int] = []
+    if run.ending is None or run.ending is Ending.DONE:
+        asks = [c.approval.expires_ms for one in runs for c in one.unapproved if c.approval is not None]
+        lapsed = [at_ms for at_ms in asks if at_ms <= now_ms]
+        over_ms = max([over_ms, *(one.answered_ms for one in runs), *lapsed])
+        unanswered = [at_ms for at_ms in asks if at_ms > now_ms]
     # The gateway's own end is that of all that it ran.
-    if run.ending is not None and (not open_kids or run.ending is Ending.INTERRUPTED):
+    if run.ending is not None and (not (open_kids or unanswered) or run.ending is Ending.INTERRUPTED):
         # The store may end a run long after its last line.
         ready_ms, known_ms = 0, max(seen_ms, run.ending_ms)
         if run.ending is Ending.ERROR:
@@ -68,21 +79,29 @@ def judge(
         elif run.ending is Ending.DONE:
             ready_ms = _answered_ms(turn, runs, kids, rules)
         if now_ms >= ready_ms:
-            return Verdict(state_of(run.ending), max(run.ending_ms, kids_end_ms), None, known_ms)
+            return Verdict(state_of(run.ending), max(run.ending_ms, over_ms), None, known_ms)
         recheck.append(ready_ms)
-    elif run.ending is None and not open_kids and run.last is Last.TEXT and not store_runs:
+    elif run.ending is None and not open_kids and run.last is Last.TEXT and not outside.store_runs:
         # No sign of running: the last line is neither a prompt nor a call nor a result.
         idle_ms = seen_ms + rules.idle_timeout_ms
         if now_ms >= idle_ms:
-            return Verdict(State.DONE, max(run.last_ms, kids_end_ms), None, idle_ms)
+            return Verdict(State.DONE, max(run.last_ms, over_ms), None, idle_ms)
         recheck.append(idle_ms)
-    if deadline and rules.max_duration_ms:
+    elif run.ending is Ending.ERROR and now_ms < error_settled_ms:
+        recheck.append(error_settled_ms)
+    recheck += unanswered
+    # A turn that only waits for a person is over when the approval lapses, which is not long either.
+    if deadline and rules.max_duration_ms and not (run.ending is not None and unanswered and not open_kids):
         age_ms = turn.start_ms - turn.ahead_ms + rules.max_duration_ms
         timeout_ms = max(age_ms, seen_ms + rules.idle_timeout_ms)
         if now_ms >= timeout_ms:
             return Verdict(State.TIMEOUT, timeout_ms, None, timeout_ms)
         recheck.append(timeout_ms)
-    return Verdict(State.ACTIVE, None, min(recheck, default=None))
+    below = [Standing(kid.state, kid.doing) for kid in open_kids]
+    settling = run.ending is Ending.ERROR and now_ms < error_settled_ms
+    stands = standing(turn, runs, below, outside, rules.patience, now_ms, seen_ms, settling=settling)
+    recheck += [at_ms for at_ms in (stands.recheck_ms,) if at_ms is not None]
+    return Verdict(stands.state, None, min(recheck, default=None), doing=stands.doing)
 
 
 def _answered_ms(turn: Turn, runs: Sequence[Run], kids: Sequence[Verdict], rules: Rules) -> int:

@@ -17,6 +17,7 @@ import click
 
 from status_watcher.core.clip import clip
 from status_watcher.core.prompts import Prompt
+from status_watcher.core.states import OPEN_STATES
 from status_watcher.core.transcript import AssistantLine, Said, Stop, UserLine, parse_line
 from status_watcher.demo.captures import load_demo
 from status_watcher.demo.player import Append, Cast, PlayOptions, Route, Step, Stores, play
@@ -31,6 +32,7 @@ SETTLE_S = 30.0
 SHOWN_CHARS = 200
 """Of a message beside the boxes: the recorded filler text would push them off the page."""
 
+_OPEN = tuple(f"[{state}]" for state in OPEN_STATES)
 _SCRIPT_TAG = re.compile(r"\s*\[\[[\w-]+\]\]")
 
 
@@ -201,7 +203,7 @@ async def _settled(sandbox: Sandbox, daemon: asyncio.subprocess.Process) -> bool
         async with asyncio.timeout(SETTLE_S):
             while daemon.returncode is None:
                 boxes = [_boxes(sandbox, channel) for channel in channels]
-                if all(boxes) and not any(p.message.startswith("[ACTIVE]") for posts in boxes for p in posts):
+                if all(boxes) and not any(p.message.startswith(_OPEN) for posts in boxes for p in posts):
                     return True
                 changed.clear()
                 await changed.wait()

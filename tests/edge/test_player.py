@@ -333,6 +333,7 @@ def test_a_truth_reads_a_box_without_its_markdown():
         ok=1,
         err=1,
         agent="main",
+        history=(),
         why="",
     )
     assert truth.problems(wanted, box) == []

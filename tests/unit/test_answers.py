@@ -30,7 +30,7 @@ def test_answer_stands_in_the_box_of_the_turn_that_started_the_child():
     watched, t, kids = two_turns()
     watched.at(20, lines(kids["a"].ok(20, "a"), kids["a"].final(20, "A ends."), session_id="a"))
     watched.at(22, t.final(22, "The first is back.", asked_s=21, __openclaw=answering(A)))
-    assert watched.states == ["DONE", "ACTIVE"]
+    assert watched.states == ["DONE", "WAITING"]
     assert "The first is back." in watched.texts[0]
     watched.at(30, lines(kids["b"].ok(30, "b"), kids["b"].final(30, "B ends."), session_id="b"))
     watched.at(32, t.final(32, "The second is back.", asked_s=31, __openclaw=answering(B)))

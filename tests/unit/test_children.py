@@ -79,11 +79,11 @@ class Family:
 def test_parent_stays_open_while_a_child_works_and_shows_its_lines(version):
     f = Family(version)
     f.watched.until(600)
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["WAITING"]
     assert f.watched.text.splitlines()[1:] == [
         "Starting.",
         "Sub-agent: helper-a",
-        "exec: work a running 9m 30s",
+        "exec: work a running 9m 00s",
         "",
         "They are at work.",
     ]
@@ -94,7 +94,7 @@ def test_box_ends_with_the_answer_to_the_last_child(version):
     f = Family(version, names=("a", "b"))
     f.end(5, "a")
     f.answer(5.5, "a")
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["WAITING"]
     f.end(30, "b")
     assert f.watched.states == ["ACTIVE"]
     f.answer(31, "b", text="Both are done.")
@@ -122,7 +122,7 @@ def test_answers_to_children_that_end_together_are_all_waited_for(version):
     f.answer(21, "a", text="First.")
     assert f.watched.states == ["ACTIVE"]
     f.answer(23, "b", text="Second.")
-    assert f.watched.history == ["ACTIVE", "DONE"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "ACTIVE", "DONE"]
     assert "Second." in f.watched.text
 
 
@@ -146,7 +146,7 @@ def test_late_answer_that_calls_a_tool_reopens_the_box(version):
     assert f.watched.states == ["ACTIVE"]
     f.watched.at(50, f.t.ok(50, "late"), f.t.final(51, "Used."))
     assert f.watched.states == ["DONE"]
-    assert f.watched.history == ["ACTIVE", "DONE", "ACTIVE", "DONE"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "ACTIVE", "DONE", "ACTIVE", "DONE"]
 
 
 def test_final_line_after_the_last_childs_end_and_the_wait_ends_the_box_at_once():
@@ -170,7 +170,7 @@ def test_childs_failure_is_the_childs_line():
     f.say(5, "a", kid.ok(5, "k-a"))
     f.say(6, "a", kid.failed(6, "500 internal"))
     f.watched.until(17)
-    assert f.watched.states == ["ACTIVE"], "the child may try again"
+    assert f.watched.states == ["WAITING"], "the child may try again"
     f.watched.until(19)
     f.answer(19, "a")
     f.watched.until(60)
@@ -187,7 +187,7 @@ def test_answer_to_a_failed_child_is_waited_for_from_when_the_failure_is_known()
     f.watched.until(20)
     assert f.watched.states == ["ACTIVE"]
     f.answer(21, "a", text="It failed.")
-    assert f.watched.history == ["ACTIVE", "DONE"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "ACTIVE", "DONE"]
     assert "It failed." in f.watched.text
 
 
@@ -248,7 +248,7 @@ def test_child_of_which_only_the_store_tells_ends_by_the_store():
     )
     watched.at(0, t.header(), t.user(0), t.assistant(1, spawn("s")), t.spawned(1, "s", A), t.final(2))
     watched.until(60)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["WAITING"]
     assert "starting..." in watched.text
     watched.store_at(60, A, **status("failed", started_s=1, ended_s=59))
     watched.until(75)
@@ -268,10 +268,10 @@ def test_child_killed_in_mid_turn_ends_by_the_store():
 def test_child_that_never_reports_keeps_its_parent_open_until_the_limit():
     f = Family()
     f.watched.until(1799)
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["STALLED"]
     f.watched.until(5000)
     assert f.watched.states == ["TIMEOUT"]
-    assert f.watched.history == ["ACTIVE", "TIMEOUT"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "STALLED", "TIMEOUT"]
     assert "exec: work a no result" in f.watched.text
     assert f.watched.text.count("[TIMEOUT]") == 3, "first line, the child's, last line"
     f.watched.store_at(5000, A, updatedAt=ms(5000))
@@ -358,9 +358,9 @@ def test_answer_to_a_child_that_vanished_while_we_were_away_is_waited_for():
     t = Transcript()
     watched = after_restart(*spawning(t, A))
     watched.until(104)
-    assert watched.states == ["ACTIVE"], "one look at the store ends nothing"
+    assert watched.states == ["WAITING"], "one look at the store ends nothing"
     watched.at(112, t.final(112, "It is back."))
-    assert watched.history == ["ACTIVE", "DONE"]
+    assert watched.history == ["WAITING", "ACTIVE", "DONE"]
     assert "It is back." in watched.text
     before = watched.text
     watched.at(150, t.final(150, "Late."))
@@ -382,7 +382,7 @@ def test_child_that_the_second_look_at_the_store_finds_is_waited_for():
     watched = after_restart(*spawning(t, A))
     watched.entries[A] = child_entry("a", **status("running", started_s=1))
     watched.until(300)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["WAITING"]
 
 
 def test_store_that_cannot_be_read_ends_no_child():
@@ -392,7 +392,7 @@ def test_store_that_cannot_be_read_ends_no_child():
     player.at(ms(101), lines(*spawning(t, A), reading=Reading.FIRST))
     player.until(ms(300))
     (box,) = player.seen.final.values()
-    assert box.text.startswith("[ACTIVE]")
+    assert box.text.startswith("[WAITING]")
     player.at(ms(301), store({KEY: entry()}))
     player.until(ms(312))
     (box,) = player.seen.final.values()
@@ -408,7 +408,7 @@ def test_turn_that_seemed_over_gets_its_box_when_the_store_tells_of_its_child():
     watched.entries[A] = child_entry("a")
     working = [kid.header(1), kid.user(1, "[Subagent Context]"), kid.assistant(90, call("w"))]
     watched.at(104, watched.look(), lines(*working, session_id="a", reading=Reading.FIRST))
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["WAITING"]
 
 
 def test_children_of_a_recorded_session_that_were_archived_while_we_were_away_are_no_failures():
@@ -458,9 +458,9 @@ def test_store_closes_an_answer_that_the_gateway_did_not_survive():
 def test_new_turn_has_its_own_box_while_the_older_waits_for_its_child(version):
     f = Family(version)
     f.watched.at(10, f.t.user(10, "Something else"), f.t.assistant(11, call("x", command="else")))
-    assert f.watched.states == ["ACTIVE", "ACTIVE"]
+    assert f.watched.states == ["WAITING", "ACTIVE"]
     f.watched.at(12, f.t.ok(12, "x"), f.t.final(13, "Else done."))
-    assert f.watched.states == ["ACTIVE", "DONE"]
+    assert f.watched.states == ["WAITING", "DONE"]
     f.end(30, "a")
     f.answer(31, "a", text="It reported back.")
     assert f.watched.states == ["DONE", "DONE"]
@@ -476,7 +476,7 @@ def test_announcement_is_answered_in_the_turn_that_started_the_child(version):
     f.watched.at(12, f.t.spawned(12, "s-b", B), f.t.final(13, "Second is at work."), f.watched.look())
     f.end(20, "a")
     f.answer(21, "a", text="First is back.")
-    assert f.watched.states == ["DONE", "ACTIVE"]
+    assert f.watched.states == ["DONE", "WAITING"]
     assert "First is back." in f.watched.texts[0]
 
 
@@ -565,7 +565,7 @@ def test_parent_stays_open_for_a_grandchild_whose_own_parent_has_reported():
     f.say(5, "a", kid.final(5, "Handed over."))
     f.answer(6, "a", text="It handed over.")
     f.watched.until(60)
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["WAITING"]
     assert "exec: make test running" in f.watched.text
     f.watched.at(61, lines(leaf.ok(61, "w"), leaf.final(61, "Leaf done."), session_id="leaf"))
     f.say(62, "a", kid.announced(62, label="leaf", child_key=leaf_key), kid.final(63, "Leaf told me."))
@@ -596,7 +596,7 @@ def test_without_any_answer_the_waits_of_all_levels_run_together():
     f.say(5, "a", kid.final(5, "Handed over."))
     f.watched.at(20, lines(leaf.ok(20, "w"), leaf.final(20, "Leaf done."), session_id="leaf"))
     f.watched.until(29.9)
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["WAITING"]
     f.watched.until(30.1)
     assert f.watched.states == ["DONE"]
 
@@ -610,12 +610,12 @@ def test_yield_waits_for_the_children_and_their_answer_without_a_final_line():
     f.watched.at(2, t.assistant(2, call("y", "sessions_yield", message="waiting")), t.yielded(2.1, "y"))
     f.watched.at(2.2, t.entry(2.2, "custom_message", customType="openclaw.sessions_yield", display=False))
     f.watched.until(30)
-    assert f.watched.states == ["ACTIVE"]
+    assert f.watched.states == ["WAITING"]
     f.end(30, "a")
     f.answer(31, "a", text="One is back.")
     f.end(40, "b")
     f.answer(41, "b", text="Both are back.")
-    assert f.watched.history == ["ACTIVE", "DONE"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "ACTIVE", "DONE"]
     assert "Both are back." in f.watched.text
 
 
@@ -625,7 +625,7 @@ def test_answer_after_a_yield_with_one_child_ends_the_box_at_once():
     f.watched.at(2, t.assistant(2, call("y", "sessions_yield")), t.yielded(2.1, "y"))
     f.end(30, "a")
     f.answer(31, "a", text="It is back.")
-    assert f.watched.history == ["ACTIVE", "DONE"]
+    assert f.watched.history == ["ACTIVE", "WAITING", "ACTIVE", "DONE"]
     assert "It is back." in f.watched.text
 
 
@@ -634,7 +634,7 @@ def test_message_after_a_yield_is_a_turn_of_its_own():
     t = f.t
     f.watched.at(2, t.assistant(2, call("y", "sessions_yield")), t.yielded(2.1, "y"))
     f.watched.at(10, t.user(10, "Meanwhile"), t.assistant(11, call("m")))
-    assert f.watched.states == ["ACTIVE", "ACTIVE"]
+    assert f.watched.states == ["WAITING", "ACTIVE"]
 
 
 def test_yield_without_children_is_an_end():

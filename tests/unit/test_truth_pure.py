@@ -5,9 +5,11 @@ import pytest
 import simulate
 import truth
 
+from status_watcher.demo.player import PlayOptions
 from status_watcher.model import ChannelTarget, Target
 
 TRUTHS = truth.load()
+AS_RECORDED = PlayOptions(longest_gap_s=3600)
 
 
 def place(target: Target) -> tuple[str, str]:
@@ -34,6 +36,32 @@ def test_a_replayed_capture_leaves_the_boxes_that_were_written_down(name):
         f"{lacking}\n{box.text}" for lacking, box in zip(found, boxes, strict=True)
     )
     assert not played.withdrawn, "a box was shown that had to be taken back"
+
+
+WITH_HISTORY = [name for name, table in TRUTHS.items() if any(post.history for post in table.posts)]
+
+
+def words_of(texts: list[str]) -> tuple[str, ...]:
+    """The words in the brackets, one after the other."""
+    words = [text[1 : text.index("]")] for text in texts]
+    return tuple(word for word, before in zip(words, [None, *words], strict=False) if word != before)
+
+
+@pytest.mark.parametrize("name", WITH_HISTORY)
+def test_a_box_has_had_the_states_that_were_written_down_at_the_recorded_pace(name):
+    played = simulate.play(captures.load(name), options=AS_RECORDED)
+    for post, texts in zip(TRUTHS[name].posts, played.texts.values(), strict=True):
+        if post.history:
+            assert words_of(texts) == post.history
+
+
+@pytest.mark.parametrize("name", captures.names())
+def test_no_recorded_turn_ever_seems_stalled_and_only_failing_ones_are_retried(name):
+    played = simulate.play(captures.load(name), options=AS_RECORDED)
+    for texts in played.texts.values():
+        assert not any("[STALLED]" in text for text in texts)
+        retried = any("[RETRYING]" in text for text in texts)
+        assert not retried or "error" in name or name.endswith("/subagents-failing")
 
 
 @pytest.mark.parametrize("name", captures.names())

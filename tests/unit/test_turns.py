@@ -132,7 +132,7 @@ def test_error_is_the_outcome_only_after_twelve_seconds():
     watched.at(2, t.ok(2, "c1"))
     watched.at(3, t.failed(3))
     watched.until(14.9)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["RETRYING"]
     watched.until(15.1)
     assert watched.text.endswith("Error: 529 Overloaded\n\n[ERROR] 3s | 100 tokens")
 
@@ -143,7 +143,7 @@ def test_store_that_says_failed_does_not_hurry_an_error():
     watched.at(3, t.failed(3))
     watched.store_at(3.1, **status("failed", started_s=0, ended_s=3))
     watched.until(14.9)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["RETRYING"]
     watched.until(15.1)
     assert watched.states == ["ERROR"]
 
@@ -156,7 +156,7 @@ def test_further_tries_are_the_same_turn_and_the_last_word_is_its_outcome():
     watched.at(25, t.final(25, "At last."))
     watched.until(60)
     assert watched.states == ["DONE"]
-    assert watched.history == ["ACTIVE", "DONE"]
+    assert watched.history == ["RETRYING", "DONE"]
     assert "Error" not in watched.text
 
 
@@ -212,7 +212,7 @@ def test_turn_with_a_sign_of_running_is_never_closed_by_quiet(last):
     if last == "prompt":
         watched.at(3, t.ok(2, "c1"), t.user(3, "More"))
     watched.until(1799)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["STALLED"]
 
 
 def test_store_that_says_running_keeps_a_turn_open():
@@ -220,7 +220,7 @@ def test_store_that_says_running_keeps_a_turn_open():
     t = Transcript()
     watched.at(0, t.header(), t.user(0), t.assistant(3, said("Hm."), stop="other"))
     watched.until(600)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["STALLED"]
 
 
 def test_turn_without_any_sign_of_running_is_done_after_the_idle_timeout():
@@ -303,7 +303,7 @@ def test_reset_ends_a_running_turn():
 def test_old_and_quiet_turn_is_timed_out_and_reopened_by_new_lines():
     watched, t = begun()
     watched.until(1799)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["STALLED"]
     watched.until(1801)
     assert watched.states == ["TIMEOUT"]
     assert watched.boxes[0].ended
@@ -311,7 +311,7 @@ def test_old_and_quiet_turn_is_timed_out_and_reopened_by_new_lines():
     assert watched.states == ["ACTIVE"]
     assert not watched.boxes[0].ended
     watched.at(1901, t.final(1901))
-    assert watched.history == ["ACTIVE", "TIMEOUT", "ACTIVE", "DONE"]
+    assert watched.history == ["ACTIVE", "STALLED", "TIMEOUT", "ACTIVE", "DONE"]
 
 
 def test_old_turn_that_still_writes_goes_on():
@@ -324,7 +324,7 @@ def test_old_turn_that_still_writes_goes_on():
 def test_no_turn_is_timed_out_where_the_limit_is_zero():
     watched, _ = begun(rules={"max_duration_ms": 0})
     watched.until(100_000)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["STALLED"]
 
 
 def test_message_after_a_turn_that_was_timed_out_is_a_turn_of_its_own():
@@ -552,10 +552,10 @@ def test_ages_are_true_though_our_clock_stood_still_for_a_while(ahead_s):
     watched.until(1.9)
     assert watched.boxes == []
     watched.until(2.1)
-    assert watched.text == "[ACTIVE] main | 2s"
+    assert watched.text == "[ACTIVE] main | 2s | thinking 2s"
     watched.at(3, t.assistant(ahead_s + 3, call("c1")))
-    watched.until(13)
-    assert watched.text == "[ACTIVE] main | 13s\nexec: make test running 10s"
+    watched.until(19)
+    assert watched.text == "[ACTIVE] main | 18s\nexec: make test running 15s"
     watched.at(20, t.ok(ahead_s + 20, "c1"), t.final(ahead_s + 20))
     assert watched.text.startswith("[DONE] main | 20s")
 
@@ -627,13 +627,14 @@ def test_overload_without_a_line_is_a_turn_at_work_until_its_only_error():
     for started_s in (0, 1, 3, 6, 13, 32, 62):
         watched.store_at(started_s + 0.2, **status("running", started_s=started_s + 0.1))
     watched.until(87)
-    assert watched.history == ["ACTIVE"]
+    assert watched.history == ["RETRYING"]
+    assert watched.text == "[RETRYING] main | 1m 02s | try 7"
     watched.at(88, t.failed(88))
     watched.store_at(88.1, **status("failed", started_s=62, ended_s=88))
     watched.until(99)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["RETRYING"]
     watched.until(103)
-    assert watched.history == ["ACTIVE", "ERROR"]
+    assert watched.history == ["RETRYING", "ERROR"]
     assert watched.text.startswith("[ERROR] main | 1m 28s\nError: 529 Overloaded")
 
 

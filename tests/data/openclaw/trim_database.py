@@ -39,6 +39,12 @@ TABLES = {
     },
     "state_database": {"subagent_runs"},
 }
+DECIDED_COLUMNS = ("decision", "terminal_reason", "resolved_at_ms", "resolver_kind")
+APPROVAL_COLUMNS = (
+    "approval_id", "kind", "status", "presentation_json", "source_agent_id", "source_session_key",
+    "source_run_id", "source_tool_call_id", "created_at_ms", "expires_at_ms", "updated_at_ms",
+    *DECIDED_COLUMNS,
+)  # fmt: skip
 CONTINUED = {"error-529": ("compact-command", "mm-private-spawn")}
 """The gateway still tried while the next scenarios were recorded: they have the rest of the rows."""
 
@@ -91,6 +97,19 @@ def trim(source: Path, out: Path, scenario: str) -> None:
     (out / "timeline.json").write_bytes(json.dumps(timeline, indent=1).encode() + b"\n")
 
 
+def trim_approvals(source: Path, out: Path) -> None:
+    """Each approval twice: pending from when it was, and as it was decided."""
+    recorded = json.loads(source.read_bytes())["rows"]
+    rows = []
+    for row in recorded:
+        kept = {name: row[name] for name in APPROVAL_COLUMNS}
+        pending = kept | dict.fromkeys(DECIDED_COLUMNS) | {"updated_at_ms": row["created_at_ms"]}
+        rows.append({"t": row["_pending_from_ms"]} | pending | {"status": "pending"})
+        rows.append({"t": row["_resolved_after_ms"]} | kept)
+    rows.sort(key=lambda row: row["t"])
+    out.write_bytes(b"".join(dumps(row) + b"\n" for row in rows))
+
+
 def trim_schema(source: Path, out: Path) -> None:
     schema = json.loads(source.read_bytes())
     for database, tables in TABLES.items():
@@ -107,6 +126,8 @@ def main(source: str, out: str) -> None:
     version = Path(source) / VERSION
     for recorded in sorted(version.glob("*/db.jsonl")):
         trim(version, Path(out) / VERSION / recorded.parent.name, recorded.parent.name)
+    for approvals in sorted(version.glob("*/operator_approvals.json")):
+        trim_approvals(approvals, Path(out) / VERSION / approvals.parent.name / "approvals.jsonl")
     trim_schema(version / SCHEMA, Path(out) / VERSION / SCHEMA)
 
 
