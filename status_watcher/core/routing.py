@@ -94,23 +94,23 @@ def route(key: SessionKey, entry: StoreEntry | None) -> Target | None:
     """The place in Mattermost that a session talks to; None if it has none there.
 
     The key wins over the entry, whose route moves with whoever wrote last. Sub-agents are not looked up:
-    climb to the root first. Cron runs talk to nobody. An id that no server gives is no place.
+    climb to the root first. Cron runs and hooks talk to nobody. An id that no server gives is no place.
     """
     parts = parse_key(key)
     told = _told(entry)
-    if parts.kind is Kind.CRON or (parts.provider or told.provider) != PROVIDER:
+    if parts.kind in {Kind.CRON, Kind.HOOK} or (parts.provider or told.provider) != PROVIDER:
         return None
     match parts.kind:
         case Kind.CHANNEL | Kind.GROUP:
             same_place = told.provider == PROVIDER and told.peer == parts.peer
-            return _channel(parts.peer, parts.thread_id or (told.thread_id if same_place else ""))
+            return channel_place(parts.peer, parts.thread_id or (told.thread_id if same_place else ""))
         case Kind.DIRECT:
             return _direct(parts.peer)
         case _ if told.kind in {"channel", "group"}:
-            return _channel(told.peer, parts.thread_id or told.thread_id)
+            return channel_place(told.peer, parts.thread_id or told.thread_id)
         case _ if told.kind == "user":
             # The channel is the one between the user and the gateway's bot, which need not be ours.
-            return _direct(told.peer) or _channel(told.native_channel_id, "")
+            return _direct(told.peer) or channel_place(told.native_channel_id, "")
         case _:
             return None
 
@@ -164,7 +164,8 @@ def _kind(parts: list[str]) -> tuple[Kind, str, str]:
     return Kind.OTHER, "", ""
 
 
-def _channel(channel_id: str, root_id: str) -> ChannelTarget | None:
+def channel_place(channel_id: str, root_id: str) -> ChannelTarget | None:
+    """A place in a channel, in the thread of `root_id` or in none (""); None if no server gives such ids."""
     if not _ID.fullmatch(channel_id) or (root_id and not _ID.fullmatch(root_id)):
         return None
     return ChannelTarget(ChannelId(channel_id), PostId(root_id))
