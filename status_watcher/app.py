@@ -18,9 +18,12 @@ import structlog
 from status_watcher import __version__
 from status_watcher.config import Config
 from status_watcher.core.board import Board, BoardSettings
+from status_watcher.core.gateway import GatewayStop, gateway_problem
 from status_watcher.core.health import Health, Sessions, Watch, judge
 from status_watcher.core.labels import LabelErrors, Labels, load_labels
+from status_watcher.core.patience import COMMANDS, Patience
 from status_watcher.core.pen import Pen
+from status_watcher.core.policy import NO_RULES, Policy
 from status_watcher.core.redact import Redactor
 from status_watcher.core.render import Limits
 from status_watcher.core.transcript import Skipped
@@ -28,18 +31,23 @@ from status_watcher.core.tree import Rules
 from status_watcher.edge import health, lock, logs, pidfile
 from status_watcher.edge.breaker import Breaker
 from status_watcher.edge.bundled import read_tool_labels
+from status_watcher.edge.database_approvals import state_dir_of, watch_approvals
 from status_watcher.edge.gateway_notice import watch_gateway
 from status_watcher.edge.installation import Installation
+from status_watcher.edge.labels_ledger import watch_labels
 from status_watcher.edge.ledger import Ledger, NewerState, StateUnusable, open_ledger
 from status_watcher.edge.locate import Layout
 from status_watcher.edge.mattermost import MattermostClient, environment_proxy
 from status_watcher.edge.openclaw_watch import watch_openclaw_config
 from status_watcher.edge.store_choice import forced_by
 from status_watcher.exit_codes import ExitCode
+from status_watcher.listeners import Listeners
+from status_watcher.policy_file import PolicyErrors, parse_policy
 from status_watcher.publisher import Publisher, PublisherSettings
 from status_watcher.publisher.health import PublisherHealth
 from status_watcher.pulse import Pulse
 from status_watcher.relay import BoardClock, Relay, Shelf
+from status_watcher.stall_notices import StallNotices
 
 LAST_READ_S = 1.0
 FLUSH_S = 6.0
@@ -53,7 +61,7 @@ log = structlog.get_logger()
 async def run(config: Config, *, log_file: Path | None) -> int:
     """Run until SIGTERM or SIGINT and return the exit code; a second signal ends the process at once."""
     token = config.mm_token.get_secret_value()
-    written = logs.configure(config.log_level, [token], log_file)
+    written = logs.configure(config.log_level, config.secrets, log_file)
     try:
         match lock.acquire(config.state_dir):
             case lock.AlreadyRunning(pid):
@@ -73,6 +81,9 @@ async def _run_locked(config: Config, token: str, held: lock.Lock, written: logs
     labels = _labels(config.tool_labels_file)
     if isinstance(labels, LabelErrors):
         return _refuse(ExitCode.BAD_CONFIG, f"TOOL_LABELS_FILE: {'; '.join(labels.errors)}")
+    policy = _policy(config.policy_file)
+    if isinstance(policy, PolicyErrors):
+        return _refuse(ExitCode.BAD_CONFIG, f"POLICY_FILE: {'; '.join(policy.lines)}")
     ledger = await open_ledger(config.state_dir)
     match ledger:
         case NewerState(path, version):
@@ -95,10 +106,11 @@ async def _run_locked(config: Config, token: str, held: lock.Lock, written: logs
         )
         breaker = Breaker(config.circuit_breaker_threshold, config.circuit_breaker_cooldown_s)
         stack.callback(breaker.close)
-        daemon = Daemon(config, token, labels, client, breaker, ledger, written)
+        daemon = Daemon(config, labels, policy, client, breaker, ledger, written)
         port = 0
         if config.health_port:
-            match await health.serve(config.health_host, config.health_port, daemon.health):
+            routes = daemon.listeners.routes
+            match await health.serve(config.health_host, config.health_port, daemon.health, routes):
                 case health.CannotListen(reason):
                     return _refuse(ExitCode.FAILED, reason)
                 case health.HealthServer() as server:
@@ -117,8 +129,8 @@ class Daemon:
     def __init__(
         self,
         config: Config,
-        token: str,
         labels: Labels,
+        policy: Policy,
         client: MattermostClient,
         breaker: Breaker,
         ledger: Ledger,
@@ -134,16 +146,36 @@ class Daemon:
             idle_timeout_ms=config.idle_timeout_s * 1000,
             max_duration_ms=config.max_session_duration_s * 1000,
             run_started_ms=self._clock.now_ms(),
+            patience=Patience(
+                config.stall_model_s * 1000,
+                config.stall_tool_s * 1000,
+                {**COMMANDS, **{tool: limit_s * 1000 for tool, limit_s in config.stall_tools.items()}},
+            ),
         )
         limits = Limits(config.max_status_lines, config.max_message_chars)
-        settings = BoardSettings(rules, limits, config.default_channel, config.max_active_sessions)
-        self._board = Board(settings, labels, Pen(Redactor.for_secrets(token)))
+        settings = BoardSettings(
+            rules,
+            limits,
+            config.default_channel,
+            config.max_active_sessions,
+            policy,
+            config.link_hosts,
+        )
+        self._board = Board(settings, labels, Pen(Redactor.for_secrets(*config.secrets)))
         publishing = PublisherSettings(
-            throttle_s=config.throttle_ms / 1000, repost_deleted=config.on_deleted_post == "repost"
+            throttle_s=config.throttle_ms / 1000,
+            edits_per_s=config.edits_per_second,
+            repost_deleted=config.on_deleted_post == "repost",
         )
         self._shelf = Shelf(self._board)
-        self._publisher = Publisher(self._shelf, client, breaker, ledger, publishing)
-        self._relay = Relay(self._board, self._publisher, self._clock)
+        self._notices = StallNotices(self._shelf, config.stall_notify, ledger.direct_channel)
+        self._publisher = Publisher(self._notices, client, breaker, ledger, publishing)
+        self._notices.deliver_to(self._publisher)
+        self._relay = Relay(self._board, self._notices, self._clock)
+        self._gateway_stop: GatewayStop | None = None
+        self.listeners = Listeners(
+            config, self._board, self._clock.now_ms, self._publisher, client, environment_proxy
+        )
         forced = forced_by(config.transcript_dir, config.sessions_json)
         self._source = Installation(_layout(config), fresh_s=_fresh_s(config), forced=forced)
         self._stopping = asyncio.Event()
@@ -155,8 +187,9 @@ class Daemon:
         self._listen_to_signals()
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         open_boxes = self._publisher.open_boxes()
-        known_boxes = (*open_boxes, *self._publisher.ended_boxes())
+        known_boxes = self._notices.restore((*open_boxes, *self._publisher.ended_boxes()))
         wanted = self._board.restore(known_boxes, self._clock.now_ms())
+        self.listeners.restore(known_boxes)
         async with asyncio.TaskGroup() as tasks:
             publishing = tasks.create_task(self._publisher.run(), name="publisher")
             following = tasks.create_task(self._source.run(wanted, self._relay.take), name="source")
@@ -166,6 +199,9 @@ class Daemon:
                 tasks.create_task(self._pulse.beat(), name="pulse"),
                 tasks.create_task(self._hear_gateway(), name="gateway"),
                 tasks.create_task(self._hear_names(), name="agent-names"),
+                tasks.create_task(self._hear_labels(), name="labels"),
+                tasks.create_task(self.listeners.run(), name="listeners"),
+                tasks.create_task(self._hear_approvals(), name="approvals"),
             )
             self._relay.advance()
             unusable = held.mark_ready(self._config.health_host, port)
@@ -184,7 +220,8 @@ class Daemon:
     def health(self) -> Health:
         """What `/health` says now."""
         publishing, watching, counts = self._publisher.snapshot(), self._source.health(), self._board.counts()
-        problems = (*watching.problems, *publishing.problems)
+        gateway = gateway_problem(self._gateway_stop)
+        problems = (*watching.problems, *gateway, *publishing.problems)
         return Health(
             status=judge(
                 watch_alive=watching.alive, token_refused=publishing.token_refused, problems=problems
@@ -222,6 +259,7 @@ class Daemon:
         counters["boxes_not_rendered"] = self._shelf.broken_boxes
         counters["loop_lag_ms"] = self._pulse.lag_ms
         counters["worst_loop_lag_ms"] = self._pulse.worst_lag_ms
+        counters |= self.listeners.counters()
         counters["log_lines_dropped"] = self._logs.dropped
         return counters
 
@@ -229,7 +267,10 @@ class Daemon:
         """The last read, the marks and their delivery; returns how many boxes remain undelivered."""
         await self._last_read()
         self._relay.stop()
-        return await self._publisher.flush(FLUSH_S)
+        telling = asyncio.create_task(self.listeners.finish(), name="last-events")
+        undelivered = await self._publisher.flush(FLUSH_S)
+        await telling
+        return undelivered
 
     async def _last_read(self) -> None:
         try:
@@ -254,7 +295,18 @@ class Daemon:
         watched = [p for p in (config.transcript_dir, config.sessions_json) if p is not None]
         if not watched and config.openclaw_state_dir is not None:
             watched = [config.openclaw_state_dir]
-        await watch_gateway(config.state_dir, watched, lock.pid_namespace(), self._relay.hear_of_gateway)
+        await watch_gateway(config.state_dir, watched, lock.pid_namespace(), self._take_gateway_stop)
+
+    def _take_gateway_stop(self, stop: GatewayStop | None) -> None:
+        self._gateway_stop = stop
+        self._relay.hear_of_gateway(stop)
+
+    async def _hear_approvals(self) -> None:
+        config = self._config
+        transcripts = config.transcript_dir or (config.sessions_json.parent if config.sessions_json else None)
+        state_dir = config.openclaw_state_dir if transcripts is None else state_dir_of(transcripts)
+        if state_dir is not None:
+            await watch_approvals(state_dir, self._relay.hear_of_approvals)
 
     async def _hear_names(self) -> None:
         config = self._config
@@ -266,6 +318,10 @@ class Daemon:
             os.environ,
             lambda found: self._relay.name_agents(found.agent_names),
         )
+
+    async def _hear_labels(self) -> None:
+        if self._config.labels_file is not None:
+            await watch_labels(self._config.labels_file, self._relay.name_sessions)
 
     async def _tell_problems(self) -> None:
         """Log what stands in the way of following when it appears, and when it has gone."""
@@ -306,6 +362,10 @@ class Daemon:
 
 def _labels(override: Path | None) -> Labels | LabelErrors:
     return load_labels(read_tool_labels(), override.read_bytes() if override is not None else None)
+
+
+def _policy(path: Path | None) -> Policy | PolicyErrors:
+    return parse_policy(path.read_bytes()) if path is not None else NO_RULES
 
 
 def _layout(config: Config) -> Layout:

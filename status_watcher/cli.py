@@ -5,6 +5,7 @@ import pwd
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,7 +60,7 @@ def run(*, daemon: bool) -> None:
     try:
         code = asyncio.run(app.run(config, log_file=log_file))
     except Exception:  # noqa: BLE001 - the last border: a bug ends the daemon, and the log says which
-        last_words = logs.configure(config.log_level, [config.mm_token.get_secret_value()], log_file)
+        last_words = logs.configure(config.log_level, config.secrets, log_file)
         structlog.get_logger().critical("crashed", exc_info=True)
         last_words.close()
         code = ExitCode.FAILED
@@ -136,6 +137,37 @@ def status(*, as_json: bool) -> None:
     else:
         _say(*_in_words(found, health))
     sys.exit(ExitCode.OK if found else ExitCode.NOT_IN_THAT_STATE)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def sessions(*, as_json: bool) -> None:
+    """List what is known: state, name, age, model, tokens, key and post of each session's last turn."""
+    from status_watcher import sessions_command  # noqa: PLC0415 - `run` starts faster without it
+
+    answer = sessions_command.ask_sessions(_found(_state_dir()), os.environ.get("HEALTH_TOKEN", "").strip())
+    if isinstance(answer, sessions_command.NoAnswer):
+        _fail(answer.code, answer.reason)
+    _say(*([sessions_command.in_json(answer)] if as_json else sessions_command.in_words(answer)))
+
+
+@main.command()
+@click.option(
+    "--threshold-min",
+    type=click.FloatRange(0, 100_000),
+    default=15,
+    show_default=True,
+    help="Minutes in which nothing has happened.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, for scripts.")
+def stuck(*, threshold_min: float, as_json: bool) -> None:
+    """Say nothing while nothing is stuck, else list the open turns in which nothing happens (exit code 1)."""
+    from status_watcher import sessions_command, stuck_command  # noqa: PLC0415 - `run` starts faster without
+
+    asked = sessions_command.ask_sessions(_found(_state_dir()), os.environ.get("HEALTH_TOKEN", "").strip())
+    if isinstance(asked, sessions_command.NoAnswer):
+        _fail(asked.code, asked.reason)
+    _end_with(stuck_command.answer(asked.sessions, threshold_min, as_json=as_json))
 
 
 @main.command()
@@ -292,7 +324,18 @@ def _in_words(found: Holder | None, health: Health | None) -> tuple[str, ...]:
         f"{health.status}: {sessions.active} boxes open, {sessions.waiting} waiting, "
         f"{sessions.tracked} sessions followed, circuit {circuit.state.replace('_', '-')}"
     )
-    return (first, second, *health.problems)
+    return (first, second, _cost(health.counters), *health.problems)
+
+
+def _cost(counters: Mapping[str, int]) -> str:
+    """What the boxes have cost the server, and what editing at the throttle's pace would have cost more."""
+    posts, edits, saved = (counters.get(name, 0) for name in ("creates", "edits", "edits_saved"))
+    written, spared = (_size(counters.get(name, 0)) for name in ("bytes_written", "bytes_saved"))
+    return f"{posts:,} posts and {edits:,} edits written ({written}), {saved:,} edits saved ({spared})"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1_000_000 else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def _duration(seconds: float) -> str:

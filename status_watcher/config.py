@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import (
@@ -26,9 +25,12 @@ from pydantic import (
     ValidationError,
 )
 
+from status_watcher import setting_values
 from status_watcher.borrowed import ELSEWHERE, FILE_NAME, Borrowed, borrow
+from status_watcher.core.naming import LinkHost
 from status_watcher.edge.openclaw_file import read_openclaw_config
 from status_watcher.model import ChannelId
+from status_watcher.policy_file import PolicyErrors, parse_policy
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -51,6 +53,8 @@ PATH_VARIABLES = (
     "PID_FILE",
     "STATE_DIR",
     "TOOL_LABELS_FILE",
+    "POLICY_FILE",
+    "LABELS_FILE",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
@@ -71,47 +75,7 @@ class OpenclawPaths:
     config: Path
 
 
-def _whole_number(value: object) -> object:
-    # pydantic's lax mode would take "1_000", "6e1" and "60.0"; an env file should say what it means.
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
-        raise ValueError
-    return value
-
-
-def _log_level(value: object) -> object:
-    name = value.lower() if isinstance(value, str) else value
-    return "warning" if name == "warn" else name
-
-
-def _token(value: SecretStr) -> SecretStr:
-    # Printable ASCII only: the token becomes a header, where a line break would start the next one. Redaction
-    # replaces it wherever it stands in a log line, which a token of a few letters would shred.
-    if not re.fullmatch(r"[\x21-\x7e]{8,512}", value.get_secret_value()):
-        raise ValueError
-    return value
-
-
-def _base_url(value: str) -> str:
-    # urlsplit drops line breaks and tabs silently, so they are looked for first.
-    if re.search(r"[\x00-\x20\x7f\\?#]", value):
-        raise ValueError
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ValueError
-    if parts.port == 0:  # reading it raises ValueError for what is not a port at all
-        raise ValueError
-    path = parts.path.rstrip("/").removesuffix("/api/v4").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def _health_host(value: str) -> str:
-    host = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", host):
-        raise ValueError
-    return host
-
-
-Count = Annotated[int, BeforeValidator(_whole_number)]
+Count = Annotated[int, BeforeValidator(setting_values.whole_number)]
 
 
 def _number(default: int, least: int, most: int, unit: str) -> Any:
@@ -124,10 +88,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
 
-    mm_token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+    mm_token: Annotated[SecretStr, AfterValidator(setting_values.token)] = Field(
         description="must be a bot token: 8 to 512 printable ASCII characters without spaces"
     )
-    mm_url: Annotated[str, AfterValidator(_base_url)] = Field(
+    mm_url: Annotated[str, AfterValidator(setting_values.base_url)] = Field(
         description="must be an http(s) URL with a host, without user, password, query or fragment"
     )
     """Without a trailing slash and without `/api/v4`; the path of a sub-path installation is kept."""
@@ -138,9 +102,23 @@ class Config(BaseModel):
     openclaw_config_path: Path | None = Field(default=None, description="must be a path")
     """OpenClaw's `openclaw.json`, whether it exists or not; None where nothing tells."""
     throttle_ms: Count = _number(500, 50, 60_000, "milliseconds")
+    edits_per_second: Count = _number(5, 0, 1000, "edits")
+    """0 = no limit."""
     idle_timeout_s: Count = _number(60, 1, 86_400, "seconds")
     max_session_duration_s: Count = _number(1800, 0, 2_592_000, "seconds")
     """0 = never."""
+    stall_model_s: Count = _number(300, 0, 86_400, "seconds")
+    """0 = never."""
+    stall_tool_s: Count = _number(300, 0, 86_400, "seconds")
+    stall_tools: Annotated[Mapping[str, Count], BeforeValidator(setting_values.tool_times)] = Field(
+        default_factory=dict,
+        description="must be tools with whole seconds from 0 to 86400, like exec=900,browser=600",
+    )
+    """Those with a patience of their own, besides the ones that have one anyway."""
+    stall_notify: Annotated[str, AfterValidator(setting_values.notified)] = Field(
+        default="", description="must be off, on, or the name of one user"
+    )
+    """"" = off, "on", or a user's name."""
     max_status_lines: Count = _number(15, 1, 200, "lines")
     max_active_sessions: Count = _number(20, 1, 10_000, "boxes")
     max_message_chars: Count = _number(15_000, 500, _MATTERMOST_MAX_POST_CHARS, "characters")
@@ -150,10 +128,19 @@ class Config(BaseModel):
         le=65_535,
         description="must be a port from 1 to 65535, or 0 for none, digits only",
     )
-    health_host: Annotated[str, AfterValidator(_health_host)] = Field(
+    health_host: Annotated[str, AfterValidator(setting_values.health_host)] = Field(
         default="127.0.0.1", description="must be an IP address or a host name"
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_log_level)] = Field(
+    health_token: Annotated[SecretStr, AfterValidator(setting_values.token)] | None = Field(
+        default=None, description="must be 8 to 512 printable ASCII characters without spaces"
+    )
+    events_webhook_url: Annotated[SecretStr, AfterValidator(setting_values.event_url)] | None = Field(
+        default=None, description="must be an http(s) URL with a host, without fragment"
+    )
+    loki_push_url: Annotated[SecretStr, AfterValidator(setting_values.event_url)] | None = Field(
+        default=None, description="must be an http(s) URL with a host, without fragment"
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(setting_values.log_level)] = Field(
         default="info", description="must be one of debug, info, warning, error, critical"
     )
     pid_file: Path = Field(default=Path("/tmp/status-watcher.pid"), description="must be a path")  # noqa: S108 - opened without following links, and only if it is ours
@@ -177,6 +164,22 @@ class Config(BaseModel):
     default_channel: Annotated[ChannelId, Field(pattern=r"^[a-z0-9]{26}$")] | None = Field(
         default=None, description="must be a channel id: 26 characters of a-z and 0-9"
     )
+    policy_file: Path | None = Field(default=None, description="must be a readable file of at most 1 MiB")
+    labels_file: Path | None = Field(default=None, description="must be a path")
+    """It need not exist, or not yet."""
+    link_hosts: Annotated[tuple[LinkHost, ...], BeforeValidator(setting_values.link_hosts)] = Field(
+        default=(),
+        description="must be hosts separated by commas, each with a port and an owner if need be: "
+        "git.example.org, github.com/acme",
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What neither a box nor the log may show; of the URLs those that may let in whoever knows them."""
+        tokens = (self.mm_token, self.health_token)
+        urls = (self.events_webhook_url, self.loki_push_url)
+        found = [secret.get_secret_value() for secret in (*tokens, *urls) if secret is not None]
+        return tuple(text for text in found if "://" not in text or re.search(r"@|\?|://[^/]*/.{8}", text))
 
 
 def read_settings_file(path: Path) -> bytes | None:
@@ -222,8 +225,7 @@ def load(
         values |= {"openclaw_state_dir": paths.state_dir, "openclaw_config_path": paths.config}
     elif "transcript_dir" not in values and "sessions_json" not in values:
         problems["openclaw_state_dir"] = "OPENCLAW_STATE_DIR: must be set where there is no home directory"
-    if "tool_labels_file" in values and not _is_json_object(read_file(_path(env, "TOOL_LABELS_FILE"))):
-        problems["tool_labels_file"] = _line("tool_labels_file", named)
+    problems |= _files(env, named, read_file)
     borrowed = _borrowed(env, values, paths, read_file)
     values |= borrowed.values
     try:
@@ -233,7 +235,8 @@ def load(
             field = str(detail["loc"][0])
             problems[field] = _line(field, named, borrowed)
     if problems:
-        return ConfigErrors(tuple(problems[field] for field in Config.model_fields if field in problems))
+        told = [problems[field].splitlines() for field in Config.model_fields if field in problems]
+        return ConfigErrors(tuple(line for lines in told for line in lines))
     return config
 
 
@@ -303,9 +306,26 @@ def _borrowed(
 
 def _is_same_server(one: str, other: str) -> bool:
     try:
-        return _base_url(one.strip()) == _base_url(other.strip())
+        return setting_values.base_url(one.strip()) == setting_values.base_url(other.strip())
     except ValueError:
         return False
+
+
+def _files(
+    env: Mapping[str, str], named: Mapping[str, str], read_file: Callable[[Path], bytes | None]
+) -> dict[str, str]:
+    """What is wrong with files whose content is a setting, by field; several lines for one that has them."""
+    problems: dict[str, str] = {}
+    if "tool_labels_file" in named and not _is_json_object(read_file(_path(env, "TOOL_LABELS_FILE"))):
+        problems["tool_labels_file"] = _line("tool_labels_file", named)
+    if "policy_file" in named:
+        content = read_file(_path(env, "POLICY_FILE"))
+        policy = parse_policy(content) if content is not None else None
+        if policy is None:
+            problems["policy_file"] = _line("policy_file", named)
+        elif isinstance(policy, PolicyErrors):
+            problems["policy_file"] = "\n".join(f"POLICY_FILE: {line}" for line in policy.lines)
+    return problems
 
 
 def _line(field: str, named: Mapping[str, str], borrowed: Borrowed | None = None) -> str:

@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from status_watcher.core.board import Board, Changes
+from status_watcher.core.elsewhere import ApprovalRow
 from status_watcher.core.gateway import GatewayStop
 from status_watcher.core.skew import Skew
-from status_watcher.model import AgentId, Box, BoxId, SessionId
+from status_watcher.model import AgentId, Box, BoxId, SessionId, SessionKey, Urgency
 from status_watcher.source import News
 
 _JUMP_MS: Final = 2_000
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 class Outlet(Protocol):
     """Where changes to boxes go; the publisher."""
 
-    def touch(self, box_id: BoxId, *, urgent: bool = False) -> None: ...
+    def touch(self, box_id: BoxId, urgency: Urgency) -> None: ...
     def withdraw(self, box_id: BoxId) -> None: ...
     def rename(self, old: BoxId, new: BoxId) -> None: ...
 
@@ -144,12 +145,23 @@ class Relay:
         self._board.hear_of_gateway(stop, self._clock.now_ms())
         self.advance()
 
+    def hear_of_approvals(self, rows: Collection[ApprovalRow]) -> None:
+        """A person is asked, or asked no more, whether calls may go on: all that wait now."""
+        log.info("approvals", pending=len(rows))
+        self._board.hear_of_approvals(rows, self._clock.skew())
+        self.advance()
+
     def name_agents(self, names: Mapping[AgentId, str]) -> None:
         """The agents' configured names have become known, or have changed."""
         if names != self._names:
             self._names = names
             self._board.name_agents(names, self._clock.now_ms())
             self.advance()
+
+    def name_sessions(self, labels: Mapping[SessionKey, str]) -> None:
+        """A dispatcher's ledger has become known, or has changed."""
+        self._board.name_sessions(labels)
+        self.advance()
 
     def stop(self) -> None:
         """Every open box says that we stop; no timer fires afterwards."""
@@ -173,5 +185,5 @@ class Relay:
             self._outlet.rename(old, new)
         for box_id in changes.withdrawn:
             self._outlet.withdraw(box_id)
-        for box_id, ended in changes.touched:
-            self._outlet.touch(box_id, urgent=ended)
+        for box_id, urgency in changes.touched:
+            self._outlet.touch(box_id, urgency)

@@ -4,31 +4,36 @@ Synchronous and without I/O or clock: news and the time go in, changes to boxes 
 and `render` says what a box should say now. Publishing happens elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from status_watcher.core.boxes import Boxes
+from status_watcher.core.drawing import Drawing
+from status_watcher.core.elsewhere import ApprovalRow, Elsewhere
 from status_watcher.core.forest import Forest, SessionRef
 from status_watcher.core.gateway import GatewayStop, gateway_note
 from status_watcher.core.labels import Labels
 from status_watcher.core.lost import LostBoxes
+from status_watcher.core.naming import LinkHost, Names
 from status_watcher.core.outbox import Changes
 from status_watcher.core.over import OverTurns
 from status_watcher.core.pen import Pen
+from status_watcher.core.policy import NO_RULES, Policy
 from status_watcher.core.post import BoxRecord
-from status_watcher.core.render import Limits, bare_box, render
+from status_watcher.core.render import Limits
 from status_watcher.core.session import Session
 from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of, parts_of
 from status_watcher.core.skew import NONE, Skew
+from status_watcher.core.snapshot import Snapshot, snapshot_of
 from status_watcher.core.tree import TurnView, Views
 from status_watcher.core.turn import Turn
 from status_watcher.core.untold import judge_untold, runs_untold
 from status_watcher.core.verdict import Rules, Verdict
 from status_watcher.core.wakes import Wakes
-from status_watcher.core.whereabouts import NO_NAMES, name_of, target_of, undecided_until_ms
-from status_watcher.core.worth import deserves_box, ended_before_us, is_noise, next_tick_ms
-from status_watcher.model import AgentId, Box, BoxId, ChannelId, EntryId, State, Target
-from status_watcher.source import News
+from status_watcher.core.whereabouts import Ground, Place, Whereabouts, undecided_until_ms
+from status_watcher.core.worth import deserves_box, ended_before_us, is_noise, next_tick_ms, worth_of
+from status_watcher.model import AgentId, Box, BoxId, ChannelId, EntryId, SessionKey, State, Urgency
+from status_watcher.source import IndexSeen, News
 
 __all__ = ["FIRST_TURN", "Board", "BoardCounts", "BoardSettings", "Changes", "box_id_of", "parts_of"]
 
@@ -44,6 +49,8 @@ class BoardSettings:
     limits: Limits
     default_channel: ChannelId | None
     most_open: int
+    policy: Policy = NO_RULES
+    link_hosts: tuple[LinkHost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,14 @@ class Board:
     def __init__(self, settings: BoardSettings, labels: Labels, pen: Pen) -> None:
         self._settings = settings
         self._rules = settings.rules
-        self._pen = pen
-        self._max_chars = settings.limits.max_chars
+        ground = Ground(settings.default_channel, settings.policy, settings.link_hosts)
+        self._drawing = Drawing(settings.limits, pen, ground)
         self._forest = Forest(settings.rules, labels)
-        self._views = Views(self._forest, settings.rules)
+        self._elsewhere = Elsewhere()
+        self._names = Names()
+        self._views = Views(self._forest, settings.rules, self._elsewhere, self._names.label)
+        self._where = Whereabouts(self._forest, ground, self._names, pen)
         self._boxes = Boxes(settings.most_open)
-        self._names: Mapping[AgentId, str] = NO_NAMES
         self._lost = LostBoxes()
         self._over = OverTurns(self._forest)
         self._dirty: set[SessionRef] = set()
@@ -87,6 +96,8 @@ class Board:
 
     def take(self, news: News, now_ms: int, skew: Skew = NONE) -> None:
         """Take one piece of news, stamped by a clock so far off; `advance` draws the conclusions."""
+        if isinstance(news, IndexSeen):
+            self._elsewhere.note_starts(news, skew)
         self._dirty |= self._forest.take(news, now_ms, known_turns=self._lost.turns, skew=skew)
 
     def advance(self, now_ms: int) -> None:
@@ -116,12 +127,24 @@ class Board:
         self._gateway_stop = stop
         self._boxes.touch_open(now_ms)
 
+    def hear_of_approvals(self, rows: Collection[ApprovalRow], skew: Skew = NONE) -> None:
+        """All approvals that wait for a person now; `advance` draws the conclusions."""
+        for key in self._elsewhere.hear_of_approvals(rows, skew):
+            session = self._forest.session_of(AgentId(""), key)
+            if session is not None:
+                self._dirty.add((session.agent, session.id))
+
     def name_agents(self, names: Mapping[AgentId, str], now_ms: int) -> None:
         """The agents' configured names, which their open boxes bear from now on."""
-        self._names = names
+        self._names.agents = names
         for shown in self._boxes.open_ones():
-            shown.name = name_of(self._forest, shown.ref, names)
+            shown.name = self._where.name_of(shown.ref)
         self._boxes.touch_open(now_ms)
+
+    def name_sessions(self, labels: Mapping[SessionKey, str]) -> None:
+        """What a dispatcher calls its sessions; open boxes say so with the next `advance`."""
+        changed = self._names.change_sessions(labels)
+        self._dirty |= {box.ref for box in self._boxes.open_ones() if self._where.renames(box, changed)}
 
     # What comes out
 
@@ -134,7 +157,7 @@ class Board:
 
     def limit_chars(self, max_chars: int) -> None:
         """The server takes less than was thought: no text is longer than this from now on."""
-        self._max_chars = min(self._max_chars, max_chars)
+        self._drawing.limit_chars(max_chars)
 
     def render(self, box_id: BoxId) -> Box | None:
         """What the box should say now; None if there is no such box."""
@@ -143,19 +166,25 @@ class Board:
             return None
         override = State.INTERRUPTED if self._stopping and not shown.ended else None
         note = "" if override or shown.ended else gateway_note(self._gateway_stop, shown.start_ms)
-        limits = Limits(self._settings.limits.max_lines, self._max_chars)
-        if shown.view is None:
-            state = override or shown.bare_state
-            text = bare_box(shown.name, state, shown.bare_elapsed_ms, limits, self._pen, note=note)
-        else:
-            as_of_ms = shown.as_of_ms + shown.view.turn.ahead_ms
-            text = render(shown.view, shown.name, as_of_ms, limits, self._pen, state=override, note=note)
-        return Box(shown.target, text, shown.ended, tick=shown.tick)
+        text = self._drawing.text_of(shown, override, note)
+        return Box(shown.target, text, shown.ended, max(0, shown.as_of_ms - shown.start_ms))
 
     def take_broken(self) -> Mapping[SessionRef, str]:
         """The sessions of which nothing could be concluded since the last call, and the name of the error."""
         broken, self._broken = self._broken, {}
         return broken
+
+    def take_stirred(self, now_ms: int) -> list[tuple[BoxId, Snapshot | None]]:
+        """How the boxes stand that have come or changed since the last call; None for those that are gone."""
+        stirred = [(box_id, self._boxes.get(box_id)) for box_id in self._boxes.take_stirred()]
+        return [(box_id, self._snapshot(shown, now_ms) if shown else None) for box_id, shown in stirred]
+
+    def snapshots(self, now_ms: int, most_ended: int) -> list[Snapshot]:
+        """How the newest turn of each session with a box stands: the open ones, then the last that ended."""
+        return [self._snapshot(shown, now_ms) for shown in self._boxes.newest(most_ended)]
+
+    def _snapshot(self, shown: Shown, now_ms: int) -> Snapshot:
+        return snapshot_of(shown, self._forest.key(shown.ref), now_ms, stopping=self._stopping)
 
     def counts(self) -> BoardCounts:
         return BoardCounts(self._boxes.open, len(self._forest), self._boxes.waiting)
@@ -239,18 +268,19 @@ class Board:
             undecided_ms = max(undecided_until_ms(self._forest, ref), self._forest.doubted_until_ms(ref))
             if now_ms < undecided_ms:
                 return _earliest(now_ms, verdict.recheck_ms, undecided_ms)
-            target = target_of(self._forest, ref, self._settings.default_channel)
-            if target is None:
+            place = self._where.place_of(ref, turn.thread_root)
+            if place is None:
                 return verdict.recheck_ms
-            shown = self._add(ref, turn.id, target, turn.start_ms, now_ms)
-        signature = (view.revision, verdict.state, verdict.ended_ms)
+            shown = self._add(ref, turn.id, place, turn.start_ms, now_ms)
+        signature = shown.signature_of(view)
         if shown.view is None or shown.signature != signature:
-            shown.view, shown.signature, shown.as_of_ms, shown.tick = view, signature, now_ms, False
+            urgency, shown.tidings = worth_of(shown.tidings, view)
+            shown.view, shown.signature, shown.as_of_ms = view, signature, now_ms
             self._boxes.set_ended(shown, ended=verdict.ended_ms is not None)
-            self._boxes.touch(shown)
+            self._boxes.touch(shown, urgency)
         elif not shown.ended and now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
-            shown.view, shown.as_of_ms, shown.tick = view, now_ms, True
-            self._boxes.touch(shown)
+            shown.view, shown.as_of_ms = view, now_ms
+            self._boxes.touch(shown, Urgency.TICK)
         if shown.ended:
             return verdict.recheck_ms
         return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
@@ -263,15 +293,14 @@ class Board:
         """
         box_id, first = box_id_of(ref, turn.id), box_id_of(ref, FIRST_TURN)
         if box_id in self._lost:
-            return self._add(ref, turn.id, self._lost.find(box_id).target, turn.start_ms, now_ms)
+            return self._add(ref, turn.id, self._found(ref, box_id), turn.start_ms, now_ms)
         if box_id in self._boxes:
             return self._boxes[box_id]
         session = self._forest.session(ref)
         if session is None or not self._is_firsts(ref, session, turn):
             return None
         if first in self._lost:
-            target = self._lost.find(first).target
-            shown = self._add(ref, turn.id, target, turn.start_ms, now_ms, began_untold=True)
+            shown = self._add(ref, turn.id, self._found(ref, first), turn.start_ms, now_ms, began_untold=True)
         else:
             shown = self._boxes[first]
             self._boxes.name_for_turn(shown, turn.id, turn.start_ms)
@@ -299,17 +328,17 @@ class Board:
         word_since_ms = self._forest.word_since_ms(ref, now_ms)
         start_ms = (entry.started_at_ms if entry is not None else None) or word_since_ms
         if shown is None and entry is not None and box_id in self._lost:
-            known = self._lost.find(box_id)
-            shown = self._add(ref, FIRST_TURN, known.target, start_ms, now_ms, made_ms=known.intent_at_ms)
+            made_ms = self._lost.made_ms(box_id)
+            shown = self._add(ref, FIRST_TURN, self._found(ref, box_id), start_ms, now_ms, made_ms=made_ms)
         if shown is None:
             if self._forest.has_parent(ref) or not runs_untold(entry, start_ms, self._rules):
                 return
             ready_ms = word_since_ms + self._rules.quick_ms
-            target = target_of(self._forest, ref, self._settings.default_channel)
-            if now_ms < ready_ms or target is None or self._forest.is_for_heartbeats(ref):
+            place = self._where.place_of(ref)
+            if now_ms < ready_ms or place is None or self._forest.is_for_heartbeats(ref):
                 self._wakes.ask(ref, _earliest(now_ms, ready_ms))
                 return
-            shown = self._add(ref, FIRST_TURN, target, start_ms, now_ms)
+            shown = self._add(ref, FIRST_TURN, place, start_ms, now_ms)
         if not shown.ended:
             verdict = judge_untold(
                 entry,
@@ -322,13 +351,14 @@ class Board:
             self._wakes.ask(ref, self._show_untold(shown, verdict, now_ms))
 
     def _show_untold(self, shown: Shown, verdict: Verdict, now_ms: int) -> int | None:
-        ended = verdict.ended_ms is not None
-        if ended or now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
-            shown.tick, shown.as_of_ms = not ended, now_ms
+        ended, changed = verdict.ended_ms is not None, verdict.state is not shown.bare_state
+        shown.bare_doing = verdict.doing
+        if ended or changed or now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
+            shown.as_of_ms = now_ms
             end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
             shown.bare_state, shown.bare_elapsed_ms = verdict.state, max(0, end_ms - shown.start_ms)
             self._boxes.set_ended(shown, ended=ended)
-            self._boxes.touch(shown)
+            self._boxes.touch(shown, Urgency.STATE if changed else Urgency.TICK)
         if ended:
             return None
         return _earliest(now_ms, verdict.recheck_ms, next_tick_ms(shown.start_ms, shown.as_of_ms))
@@ -336,7 +366,7 @@ class Board:
     def _give_up_lost(self, ref: SessionRef, now_ms: int) -> None:
         """A box of an earlier run whose turn was not found anywhere is closed without it."""
         for turn_id, known in self._lost.give_up(ref, now_ms):
-            shown = self._add(ref, turn_id, known.target, now_ms, now_ms)
+            shown = self._add(ref, turn_id, self._where.place_again(ref, known.target), now_ms, now_ms)
             shown.bare_state, shown.bare_elapsed_ms = State.INTERRUPTED, None
             self._boxes.set_ended(shown, ended=True)
 
@@ -344,17 +374,24 @@ class Board:
         self,
         ref: SessionRef,
         turn_id: EntryId,
-        target: Target,
+        place: Place,
         start_ms: int,
         now_ms: int,
         *,
         made_ms: int | None = None,
         began_untold: bool = False,
     ) -> Shown:
-        name = name_of(self._forest, ref, self._names)
-        return self._boxes.add(
-            ref, turn_id, target, name, start_ms, now_ms, made_ms=made_ms, began_untold=began_untold
+        name, at = self._where.name_of(ref), place.target
+        shown = self._boxes.add(
+            ref, turn_id, at, name, start_ms, now_ms, made_ms=made_ms, began_untold=began_untold
         )
+        shown.level, shown.link = place.level, self._where.link_of(ref)
+        return shown
+
+    def _found(self, ref: SessionRef, box_id: BoxId) -> Place:
+        """Where an earlier run has made that box, which is lost no more."""
+        known = self._lost.find(box_id)
+        return self._where.place_again(ref, known.target)
 
 
 def _earliest(now_ms: int, *times: int | None) -> int | None:

@@ -6,7 +6,7 @@ from status_watcher.core.forest import SessionRef
 from status_watcher.core.outbox import Changes, Outbox
 from status_watcher.core.places import Places
 from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of
-from status_watcher.model import BoxId, EntryId, Target
+from status_watcher.model import BoxId, EntryId, Target, Urgency
 
 MOST_BOXES = 4_000
 """Beyond this many, ended boxes are forgotten, the oldest first; their posts stay as they are."""
@@ -19,6 +19,7 @@ class Boxes:
         self._boxes: dict[BoxId, Shown] = {}
         self._places = Places(most_open)
         self._outbox = Outbox()
+        self._stirred: set[BoxId] = set()
         self._most = MOST_BOXES
 
     def __contains__(self, box_id: BoxId) -> bool:
@@ -69,6 +70,7 @@ class Boxes:
         shown.bare_elapsed_ms = max(0, now_ms - start_ms)
         self._boxes[box_id] = shown
         self._places.join(box_id)
+        self._stirred.add(box_id)
         return shown
 
     def name_for_turn(self, shown: Shown, turn_id: EntryId, start_ms: int) -> None:
@@ -78,6 +80,7 @@ class Boxes:
         self._places.rename(shown.box_id, box_id)
         shown.box_id, shown.turn_id, shown.start_ms = box_id, turn_id, start_ms
         self._boxes[box_id] = shown
+        self._stirred.add(box_id)
 
     def renamed(self, old: BoxId, new: BoxId) -> None:
         """The post of `old` is that of `new` from now on."""
@@ -87,17 +90,32 @@ class Boxes:
         """There was nothing to show."""
         del self._boxes[box_id]
         self._places.leave(box_id)
+        self._stirred.add(box_id)
         self._outbox.withdraw(box_id)
 
     def set_ended(self, shown: Shown, *, ended: bool) -> None:
         """Its turn has ended, or goes on."""
         shown.ended = ended
+        self._stirred.add(shown.box_id)
         self._places.set_open(shown.box_id, is_open=not ended)
 
-    def touch(self, shown: Shown) -> None:
-        """It may read differently now."""
+    def touch(self, shown: Shown, urgency: Urgency) -> None:
+        """It may read differently now, by a change that is worth so much."""
         if self._places.has(shown.box_id):
-            self._outbox.touch(shown.box_id)
+            self._outbox.touch(shown.box_id, Urgency.END if shown.ended else urgency)
+
+    def take_stirred(self) -> set[BoxId]:
+        """The boxes that have come, gone or changed since the last call."""
+        stirred, self._stirred = self._stirred, set()
+        return stirred
+
+    def newest(self, most_ended: int) -> list[Shown]:
+        """The newest box of each session: all that are open, then the last that ended."""
+        newest: dict[SessionRef, Shown] = {}
+        for shown in reversed(self._boxes.values()):
+            newest.setdefault(shown.ref, shown)
+        ended = [shown for shown in newest.values() if shown.ended]
+        return [shown for shown in newest.values() if not shown.ended] + ended[:most_ended]
 
     def open_ones(self) -> list[Shown]:
         """Those whose turns have not ended."""
@@ -106,17 +124,18 @@ class Boxes:
     def touch_open(self, now_ms: int) -> None:
         """Every open box reads differently now."""
         for shown in self.open_ones():
-            shown.as_of_ms, shown.tick = now_ms, False
-            self.touch(shown)
+            shown.as_of_ms = now_ms
+            self._stirred.add(shown.box_id)
+            self.touch(shown, Urgency.STATE)
 
     def let_in(self) -> None:
         """Give free places to boxes that wait."""
         for box_id in self._places.let_in():
-            self._outbox.touch(box_id)
+            self.touch(self._boxes[box_id], Urgency.STATE)
 
     def take_changes(self) -> Changes:
         """What the publisher has not heard of yet."""
-        return self._outbox.take(lambda box_id: self._boxes[box_id].ended)
+        return self._outbox.take()
 
     def forget_surplus(self) -> Iterator[Shown]:
         """Drop the oldest that have ended, and nothing of which is to be told, where there are too many."""

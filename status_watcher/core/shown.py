@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from status_watcher.core.forest import SessionRef
+from status_watcher.core.policy import Level
+from status_watcher.core.states import Doing
 from status_watcher.core.tree import TurnView
+from status_watcher.core.worth import Tidings
 from status_watcher.model import AgentId, BoxId, EntryId, SessionId, State, Target
 
 FIRST_TURN = EntryId("~first")
@@ -25,12 +28,26 @@ class Shown:
     """When it was put on the board, in this run of the daemon or an earlier one."""
     began_untold: bool
     """It was made before there was a transcript, so it may yet prove to be noise."""
+    level: Level = Level.NORMAL
+    link: str = ""
+    """To the issue that the session is about, as Markdown of ours."""
     view: TurnView | None = None
     signature: tuple[object, ...] = ()
+    tidings: Tidings | None = None
+    """Those that its text has; None before there was a view."""
     bare_state: State = State.ACTIVE
     bare_elapsed_ms: int | None = None
+    bare_doing: Doing | None = None
     ended: bool = False
-    tick: bool = False
+
+    def signature_of(self, view: TurnView) -> tuple[object, ...]:
+        """What makes the box read differently, but for time: the first line alone says nothing of what the
+        agent does from call to call.
+        """
+        verdict = view.verdict
+        if self.level is Level.COMPACT and verdict.state is State.ACTIVE:
+            return verdict.state, view.runs[-1].tries
+        return view.revision, verdict.state, verdict.ended_ms, verdict.doing
 
 
 def box_id_of(ref: SessionRef, turn_id: EntryId) -> BoxId:

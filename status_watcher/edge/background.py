@@ -16,7 +16,7 @@ import orjson
 from status_watcher.core.health import Health, from_json
 
 _POLL_S = 0.05
-_HEALTH_MAX_BYTES = 1 << 20
+_ANSWER_MAX_BYTES = 1 << 20
 _GRACE_S = 10.0
 _TAIL_MAX_BYTES = 64 * 1024
 _TAIL_MAX_LINES = 5
@@ -52,6 +52,14 @@ class CannotSpawn:
     """There is no process; `reason` is one line."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What the daemon answered."""
+
+    status: int
+    body: bytes
 
 
 def start(
@@ -102,13 +110,21 @@ def start(
 
 def ask_health(host: str, port: int, timeout_s: float = 2.0) -> Health | None:
     """What `/health` answers there, whatever its HTTP status; None when nobody of ours answers in time."""
+    answer = ask(host, port, "/health", timeout_s=timeout_s)
+    return None if answer is None else from_json(answer.body)
+
+
+def ask(host: str, port: int, path: str, token: str = "", timeout_s: float = 5.0) -> HttpAnswer | None:
+    """What is answered there to whoever shows `token`; None when nobody answers in time."""
     # An address to listen on everywhere is none to connect to.
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    headers = {"Connection": "close"} | ({"Authorization": f"Bearer {token}"} if token else {})
     connection = http.client.HTTPConnection(reachable, port, timeout=timeout_s)
     try:
-        connection.request("GET", "/health", headers={"Connection": "close"})
-        return from_json(connection.getresponse().read(_HEALTH_MAX_BYTES))
-    except (OSError, http.client.HTTPException):
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return HttpAnswer(response.status, response.read(_ANSWER_MAX_BYTES))
+    except (OSError, http.client.HTTPException, ValueError):  # the last: a token that makes no header
         return None
     finally:
         connection.close()

@@ -30,10 +30,16 @@ class HealthServer:
         await self._runner.cleanup()
 
 
-async def serve(host: str, port: int, snapshot: Callable[[], Health]) -> HealthServer | CannotListen:
+async def serve(
+    host: str,
+    port: int,
+    snapshot: Callable[[], Health],
+    extend: Callable[[web.Application], None] | None = None,
+) -> HealthServer | CannotListen:
     """Answer `GET /health` on `host`:`port` from `snapshot`, which must neither block nor wait.
 
-    Everything else is a 404. Unlike in the settings, port 0 here lets the kernel choose.
+    Everything else is a 404, but for what `extend` adds. Unlike in the settings, port 0 here lets the kernel
+    choose.
     """
 
     async def health(_: web.Request) -> web.Response:
@@ -47,6 +53,8 @@ async def serve(host: str, port: int, snapshot: Callable[[], Health]) -> HealthS
 
     app = web.Application()
     app.router.add_get("/health", health)
+    if extend is not None:
+        extend(app)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:

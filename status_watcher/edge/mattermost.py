@@ -108,6 +108,11 @@ class MattermostClient:
         """The channel between the two, made when there is none; always the same one."""
         return _id(await self._call("POST", "/channels/direct", [me, user], within_s), ChannelId)
 
+    async def is_public(self, channel: ChannelId, within_s: float) -> Outcome[bool]:
+        """Whether everybody on the server's team may read the channel."""
+        outcome = await self._call("GET", f"/channels/{_segment(channel)}", None, within_s)
+        return Ok(outcome.value.get("type") == "O") if isinstance(outcome, Ok) else outcome
+
     async def create(
         self, target: ChannelTarget, text: str, marks: Marks, within_s: float
     ) -> Outcome[RemotePost]:

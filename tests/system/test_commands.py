@@ -136,6 +136,7 @@ def test_start_status_stop(place):
     words = place.command("status")
     assert words.returncode == 0
     assert f"running (PID {pid})" in words.stdout
+    assert "\n0 posts and 0 edits written (0.0 kB), 0 edits saved (0.0 kB)\n" in words.stdout
     document = json.loads(place.command("status", "--json").stdout)
     assert list(document) == ["running", "pid", "uptime_s", "sessions", "circuit"]
     assert (document["running"], document["pid"]) == (True, pid)

@@ -203,7 +203,9 @@ async def loop(make_daemon, sandbox) -> Loop:
     seed = random.getrandbits(32)  # of `random`, which pytest-randomly seeds: `-p randomly_seed=…` repeats it
     print(f"kill loop: seed {seed}")
     default = sandbox.store.add_channel("default", members=(sandbox.bot.id, sandbox.person.id))
-    daemon = await make_daemon(DEFAULT_CHANNEL=default.id, THROTTLE_MS="100", MAX_ACTIVE_SESSIONS="200")
+    daemon = await make_daemon(
+        DEFAULT_CHANNEL=default.id, THROTTLE_MS="100", EDITS_PER_SECOND="0", MAX_ACTIVE_SESSIONS="200"
+    )
     return Loop(sandbox, daemon, random.Random(seed), default.id)
 
 

@@ -138,7 +138,7 @@ async def test_an_empty_post_type_makes_plain_posts(make_daemon, sandbox):
 
 
 async def test_many_busy_boxes_share_4_connections_that_are_kept(make_daemon, sandbox):
-    daemon = await make_daemon(THROTTLE_MS="100")
+    daemon = await make_daemon(THROTTLE_MS="100", EDITS_PER_SECOND="0")
     gateway = Gateway(daemon.openclaw)
     sandbox.faults.add(Fault(WRITES, delay_before_s=0.05))
     sessions = [gateway.session(new_channel(sandbox)) for _ in range(12)]

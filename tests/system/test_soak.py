@@ -331,6 +331,7 @@ async def soak(make_daemon, sandbox, tmp_path) -> AsyncIterator[Soak]:
     (tmp_path / "site" / "sitecustomize.py").write_text(TASK_COUNTER)
     daemon = await make_daemon(
         THROTTLE_MS=str(500 // COMPRESSION),
+        EDITS_PER_SECOND=str(5 * COMPRESSION),
         IDLE_TIMEOUT_S=str(IDLE_TIMEOUT_S),
         MAX_SESSION_DURATION_S=str(LONGEST_TURN_S),
         MAX_ACTIVE_SESSIONS=str(SESSIONS),

@@ -21,7 +21,7 @@ from builders import (
 
 from status_watcher.core import boxes as boxes_module
 from status_watcher.core.board import box_id_of
-from status_watcher.model import AgentId, BoxId, EntryId, SessionId
+from status_watcher.model import AgentId, BoxId, EntryId, SessionId, Urgency
 
 BOX = box_id_of((AgentId("main"), SessionId(SESSION)), EntryId("e1"))
 
@@ -36,7 +36,7 @@ def test_change_is_told_once():
     watched, t = running()
     watched.board.take(lines(t.ok(1, "c1")), ms(1))
     watched.board.advance(ms(1))
-    assert watched.board.take_changes().touched == ((BOX, False),)
+    assert watched.board.take_changes().touched == ((BOX, Urgency.LINES),)
     assert watched.board.take_changes().touched == ()
 
 
@@ -61,33 +61,42 @@ def test_end_is_marked_so_that_it_goes_first():
     watched, t = running()
     watched.board.take(lines(t.ok(1, "c1"), t.final(2)), ms(2))
     watched.board.advance(ms(2))
-    assert watched.board.take_changes().touched == ((BOX, True),)
+    assert watched.board.take_changes().touched == ((BOX, Urgency.END),)
 
 
 def test_elapsed_time_alone_is_told_coarsely_and_as_a_tick():
     watched, _ = running()
     told = []
-    for at_s in range(1, 901):
+    for at_s in range(1, 900):
         watched.board.advance(ms(at_s))
-        if watched.board.take_changes().touched:
-            box = watched.board.render(BOX)
-            assert box is not None
-            assert box.tick
+        touched = watched.board.take_changes().touched
+        if touched:
+            assert touched == ((BOX, Urgency.TICK),)
             told.append(at_s)
-    assert told[:7] == [10, 20, 30, 40, 50, 60, 90]
+    assert told[:6] == [15, 30, 45, 60, 90, 120]
     assert told[-1] - told[-2] == 60
 
 
-def test_news_is_no_tick():
-    watched, t = running()
-    watched.until(20)
-    watched.at(21, t.ok(21, "c1"))
-    assert not watched.boxes[0].tick
+def worth(watched: Watched, at_s: float, *news: bytes) -> list[Urgency]:
+    """What the board takes these lines for."""
+    watched.board.take(lines(*news), ms(at_s))
+    watched.board.advance(ms(at_s))
+    return [urgency for _, urgency in watched.board.take_changes().touched]
+
+
+def test_change_is_worth_what_somebody_may_be_waiting_for():
+    watched, t = Watched(), Transcript()
+    assert worth(watched, 0, t.header(), t.user(0), t.assistant(0, call("one"))) == [Urgency.STATE]
+    assert worth(watched, 1, t.ok(1, "one")) == [Urgency.LINES]
+    assert worth(watched, 2, t.assistant(2, call("two"))) == [Urgency.LINES]
+    assert worth(watched, 3, t.result(3, "two", error=True)) == [Urgency.EVENT]
+    assert worth(watched, 4, t.assistant(4, call("three"))) == [Urgency.LINES], "no more of the failure"
+    assert worth(watched, 5, t.ok(5, "three"), t.final(5)) == [Urgency.END]
 
 
 def test_board_says_when_it_wants_to_be_called():
     watched, t = running()
-    assert watched.board.next_wake_ms() == ms(10)
+    assert watched.board.next_wake_ms() == ms(15)
     watched.at(2, t.ok(2, "c1"), t.final(3))
     watched.until(100)
     assert watched.board.next_wake_ms() is None, "nothing is open"

@@ -45,7 +45,7 @@ class Channel:
         self.texts: dict[str, str] = {}
         self.touches = 0
 
-    def touch(self, box_id, *, urgent=False):  # noqa: ARG002 - all the publisher is asked
+    def touch(self, box_id, urgency):  # noqa: ARG002 - all the publisher is asked
         self.touches += 1
         box = self._board.render(box_id)
         assert box is not None

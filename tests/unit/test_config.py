@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from status_watcher.config import Config, ConfigErrors, load, load_state_dir, with_absolute_paths
 
@@ -42,13 +42,21 @@ def test_defaults_are_those_of_the_documentation():
         "openclaw_state_dir": Path("/home/op/.openclaw"),
         "openclaw_config_path": Path("/home/op/.openclaw/openclaw.json"),
         "throttle_ms": 500,
+        "edits_per_second": 5,
         "idle_timeout_s": 60,
         "max_session_duration_s": 1800,
+        "stall_model_s": 300,
+        "stall_tool_s": 300,
+        "stall_tools": {},
+        "stall_notify": "",
         "max_status_lines": 15,
         "max_active_sessions": 20,
         "max_message_chars": 15_000,
         "health_port": 9090,
         "health_host": "127.0.0.1",
+        "health_token": None,
+        "events_webhook_url": None,
+        "loki_push_url": None,
         "log_level": "info",
         "pid_file": Path("/tmp/status-watcher.pid"),
         "state_dir": Path("/home/op/.local/state/status-watcher"),
@@ -58,25 +66,36 @@ def test_defaults_are_those_of_the_documentation():
         "post_type": "custom_status_watcher",
         "on_deleted_post": "quiet",
         "default_channel": None,
+        "policy_file": None,
+        "labels_file": None,
+        "link_hosts": (),
     }
     assert config.mm_token.get_secret_value() == TOKEN
 
 
 def test_every_variable_is_read():
     config = config_of(
-        {"/l.json": b"{}"},
+        {"/l.json": b"{}", "/p.toml": b""},
         TRANSCRIPT_DIR="/t",
         SESSIONS_JSON="/s.json",
         OPENCLAW_STATE_DIR="/o",
         OPENCLAW_CONFIG_PATH="/c.json5",
         THROTTLE_MS="750",
+        EDITS_PER_SECOND="0",
         IDLE_TIMEOUT_S="61",
         MAX_SESSION_DURATION_S="0",
+        STALL_MODEL_S="61",
+        STALL_TOOL_S="62",
+        STALL_TOOLS="Exec=1800, browser=0",
+        STALL_NOTIFY="@Anna",
         MAX_STATUS_LINES="3",
         MAX_ACTIVE_SESSIONS="4",
         MAX_MESSAGE_CHARS="16383",
         HEALTH_PORT="0",
         HEALTH_HOST="[::1]",
+        HEALTH_TOKEN="only-for-us",
+        EVENTS_WEBHOOK_URL="https://hooks.example.org/in?key=1",
+        LOKI_PUSH_URL="http://user:password@loki:3100",
         LOG_LEVEL="DEBUG",
         PID_FILE="/p.pid",
         STATE_DIR="/state",
@@ -86,6 +105,9 @@ def test_every_variable_is_read():
         POST_TYPE="custom_x",
         ON_DELETED_POST="repost",
         DEFAULT_CHANNEL="a" * 26,
+        POLICY_FILE="/p.toml",
+        LABELS_FILE="/labels.json",
+        LINK_HOSTS="git.example.org/acme, github.com",
     )
     assert config.model_dump(exclude={"mm_token", "mm_url"}) == {
         "transcript_dir": Path("/t"),
@@ -93,13 +115,21 @@ def test_every_variable_is_read():
         "openclaw_state_dir": Path("/o"),
         "openclaw_config_path": Path("/c.json5"),
         "throttle_ms": 750,
+        "edits_per_second": 0,
         "idle_timeout_s": 61,
         "max_session_duration_s": 0,
+        "stall_model_s": 61,
+        "stall_tool_s": 62,
+        "stall_tools": {"exec": 1800, "browser": 0},
+        "stall_notify": "anna",
         "max_status_lines": 3,
         "max_active_sessions": 4,
         "max_message_chars": 16_383,
         "health_port": 0,
         "health_host": "::1",
+        "health_token": SecretStr("only-for-us"),
+        "events_webhook_url": SecretStr("https://hooks.example.org/in?key=1"),
+        "loki_push_url": SecretStr("http://user:password@loki:3100"),
         "log_level": "debug",
         "pid_file": Path("/p.pid"),
         "state_dir": Path("/state"),
@@ -109,6 +139,12 @@ def test_every_variable_is_read():
         "post_type": "custom_x",
         "on_deleted_post": "repost",
         "default_channel": "a" * 26,
+        "policy_file": Path("/p.toml"),
+        "labels_file": Path("/labels.json"),
+        "link_hosts": (
+            {"scheme": "https", "host": "git.example.org", "owner": "acme"},
+            {"scheme": "https", "host": "github.com", "owner": ""},
+        ),
     }
 
 
@@ -232,6 +268,9 @@ def test_all_errors_come_at_once_in_the_order_of_the_documentation_and_without_v
         "MAX_MESSAGE_CHARS": secret,
         "HEALTH_PORT": secret,
         "HEALTH_HOST": f"{secret}/{secret}",
+        "HEALTH_TOKEN": f"{secret} {secret}",
+        "EVENTS_WEBHOOK_URL": secret,
+        "LOKI_PUSH_URL": f"ftp://{secret}/",
         "LOG_LEVEL": secret,
         "CIRCUIT_BREAKER_THRESHOLD": secret,
         "CIRCUIT_BREAKER_COOLDOWN_S": secret,
@@ -271,6 +310,7 @@ def test_a_number_is_written_in_digits(number):
     ("variable", "least", "most"),
     [
         ("THROTTLE_MS", 50, 60_000),
+        ("EDITS_PER_SECOND", 0, 1000),
         ("IDLE_TIMEOUT_S", 1, 86_400),
         ("MAX_SESSION_DURATION_S", 0, 2_592_000),
         ("MAX_STATUS_LINES", 1, 200),
@@ -310,6 +350,53 @@ def test_a_post_type_the_server_refuses_is_an_error(post_type):
 @pytest.mark.parametrize("channel", ["town-square", "A" * 26, "a" * 25, "a" * 27, "~" + "a" * 25])
 def test_a_default_channel_is_an_id(channel):
     assert variables(errors_of(DEFAULT_CHANNEL=channel)) == ["DEFAULT_CHANNEL"]
+
+
+@pytest.mark.parametrize(
+    "times", ["exec", "exec=", "=5", "exec=-1", "exec=1.5", "exec=86401", "exec=1;browser=2"]
+)
+def test_tools_patience_is_given_in_whole_seconds(times):
+    assert errors_of(STALL_TOOLS=times) == (
+        "STALL_TOOLS: must be tools with whole seconds from 0 to 86400, like exec=900,browser=600",
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [("off", ""), ("OFF", ""), ("on", "on"), ("anna", "anna"), ("@anna.b-c_1", "anna.b-c_1")],
+)
+def test_stalls_are_told_to_nobody_everybody_or_one(told, kept):
+    assert config_of(STALL_NOTIFY=told).stall_notify == kept
+
+
+@pytest.mark.parametrize("told", ["all", "@channel", "here", "two people", "a,b", "_", "x" * 65])
+def test_stalls_are_told_to_no_whole_channel(told):
+    assert errors_of(STALL_NOTIFY=told) == ("STALL_NOTIFY: must be off, on, or the name of one user",)
+
+
+@pytest.mark.parametrize(
+    "hosts", ["a b", "ftp://git.example.org", "user@git.example.org", "good.example, b/c d"]
+)
+def test_link_hosts_are_hosts(hosts):
+    assert variables(errors_of(LINK_HOSTS=hosts)) == ["LINK_HOSTS"]
+
+
+def test_labels_file_need_not_be_there():
+    assert config_of(LABELS_FILE="/not/there").labels_file == Path("/not/there")
+
+
+def test_policy_file_that_cannot_be_read_is_one_error():
+    assert errors_of(POLICY_FILE="/not/there") == ("POLICY_FILE: must be a readable file of at most 1 MiB",)
+
+
+def test_every_error_of_the_policy_is_a_line_of_its_own_among_the_others():
+    content = b'[[rule]]\nlevl = "off"\n[[rule]]\nkind = "secret-kind"\nlevel = "off"\n'
+    assert errors_of({"/p.toml": content}, POLICY_FILE="/p.toml", THROTTLE_MS="x", LINK_HOSTS="a b") == (
+        "THROTTLE_MS: must be a whole number of milliseconds from 50 to 60000, digits only",
+        "POLICY_FILE: rule 1: levl: is not known; did you mean level?",
+        "POLICY_FILE: rule 2: kind: must be one of channel, dm, cron, hook, explicit, subagent",
+        f"LINK_HOSTS: {Config.model_fields['link_hosts'].description}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -410,3 +497,22 @@ def test_the_configuration_is_frozen_and_refuses_unknown_names():
     with pytest.raises(ValidationError) as refused:
         Config.model_validate({"mm_token": "bad token value"})
     assert "bad token value" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", ["EVENTS_WEBHOOK_URL", "LOKI_PUSH_URL"])
+@pytest.mark.parametrize(
+    "url", ["example.org/in", "file:///x", "http://", "http://h:0/", "http://h/a b", "http://h/#x"]
+)
+def test_where_events_go_is_a_url(variable, url):
+    assert variables(errors_of(**{variable: url})) == [variable]
+
+
+def test_what_lets_somebody_in_counts_as_a_secret():
+    config = config_of(
+        HEALTH_TOKEN="only-for-us",
+        EVENTS_WEBHOOK_URL="https://hooks.example.org/services/T0/B0/x",
+        LOKI_PUSH_URL="http://localhost:3100/",
+    )
+    assert config.secrets == (TOKEN, "only-for-us", "https://hooks.example.org/services/T0/B0/x")
+    for secret in config.secrets:
+        assert secret not in repr(config)

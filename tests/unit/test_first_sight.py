@@ -25,7 +25,7 @@ from simulate import DEFAULT_CHANNEL, Player, board
 
 from status_watcher.core.board import FIRST_TURN, box_id_of, parts_of
 from status_watcher.core.post import BoxRecord
-from status_watcher.model import AgentId, ChannelId, ChannelTarget, EntryId, PostId, SessionId
+from status_watcher.model import AgentId, ChannelId, ChannelTarget, EntryId, PostId, SessionId, Urgency
 from status_watcher.source import Reading
 
 REF = (AgentId("main"), SessionId(SESSION))
@@ -505,7 +505,7 @@ def test_first_turn_gets_its_box_once_the_store_has_shown_it_running_for_two_sec
     watched.until(1.9)
     assert watched.boxes == []
     watched.until(2.1)
-    assert watched.text == "[ACTIVE] main | 2s"
+    assert watched.text == "[ACTIVE] main | 2s | thinking 2s"
 
 
 def test_first_turn_that_is_over_sooner_gets_none():
@@ -570,7 +570,7 @@ def test_first_turn_whose_session_leaves_the_store_without_a_line_is_interrupted
 def test_first_turn_that_nothing_is_heard_of_is_timed_out():
     watched = started()
     watched.until(1_799)
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["STALLED"]
     watched.until(1_810)
     assert watched.states == ["TIMEOUT"]
 
@@ -666,10 +666,10 @@ def test_stop_marks_every_open_box_and_no_ended_one():
     watched.board.stop(ms(12))
     changes = watched.board.take_changes()
     assert len(changes.touched) == 3
-    for box_id, ended in changes.touched:
+    for box_id, urgency in changes.touched:
         box = watched.board.render(box_id)
         assert box is not None
-        assert not ended
+        assert urgency is Urgency.STATE
         assert not box.ended
         assert box.text.startswith("[INTERRUPTED] main | ")
         assert box.text.splitlines()[-1].startswith("[INTERRUPTED] ")

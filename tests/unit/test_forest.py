@@ -22,6 +22,7 @@ from simulate import labels
 
 from status_watcher.core.forest import Forest
 from status_watcher.core.index import StoreStatus
+from status_watcher.core.naming import Names
 from status_watcher.core.tree import Rules
 from status_watcher.core.whereabouts import name_of
 from status_watcher.model import AgentId, SessionId, SessionKey
@@ -241,10 +242,10 @@ def test_session_that_a_followed_one_has_started_is_its_child(key):
 
 def test_configured_name_of_an_agent_is_its_name_where_the_session_has_no_label():
     f = forest()
-    take(f, 0, store({KEY: entry(), A: entry("kid", label="helper"), "hook:x": entry("hooked")}))
-    names = {MAIN: "Ada"}
-    assert [name_of(f, one) for one in (REF, ref("kid"), ref("hooked"))] == ["main", "helper", "main"]
-    assert [name_of(f, one, names) for one in (REF, ref("kid"), ref("hooked"))] == ["Ada", "helper", "Ada"]
+    take(f, 0, store({KEY: entry(), A: entry("kid", label="helper")}))
+    sessions = (REF, ref("kid"), ref("unknown"))
+    assert [name_of(f, one, Names()) for one in sessions] == ["main", "helper", "main"]
+    assert [name_of(f, one, Names({MAIN: "Ada"})) for one in sessions] == ["Ada", "helper", "Ada"]
 
 
 def test_sub_agent_that_ran_out_of_time_is_not_done_because_the_store_changes_its_mind():

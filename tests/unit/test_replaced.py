@@ -197,7 +197,7 @@ def test_turn_that_is_gone_waits_for_its_sub_agents():
     watched.at(3, watched.look(), lines(kid.header(2), kid.user(2), session_id="kid"))
     watched.at(4, lines(kid.assistant(4, call("k")), session_id="kid"))
     watched.at(5, replaced(first[0]))
-    assert watched.states == ["ACTIVE"]
+    assert watched.states == ["WAITING"]
     watched.at(6, lines(kid.ok(6, "k"), kid.final(7, "Report."), session_id="kid"))
     assert "Report." in watched.text
     watched.at(8, t.announced(8, child_key=CHILD), t.assistant(9, call("z")))
