@@ -67,7 +67,7 @@ async def run(config: Config, *, log_file: Path | None) -> int:
             case lock.AlreadyRunning(pid):
                 return _refuse(ExitCode.NOT_IN_THAT_STATE, "already running", pid=pid)
             case lock.Unusable(reason):
-                return _refuse(ExitCode.BAD_CONFIG, reason)
+                return _refuse(ExitCode.BAD_CONFIG, f"STATE_DIR: {reason}")
             case lock.Lock() as held:
                 try:
                     return await _run_locked(config, token, held, written)
@@ -87,10 +87,12 @@ async def _run_locked(config: Config, token: str, held: lock.Lock, written: logs
     ledger = await open_ledger(config.state_dir)
     match ledger:
         case NewerState(path, version):
-            reason = f"{path}: written by a newer version (schema {version}); this one cannot read it"
+            reason = (
+                f"STATE_DIR: {path}: written by a newer version (schema {version}); this one cannot read it"
+            )
             return _refuse(ExitCode.BAD_CONFIG, reason)
         case StateUnusable(path, reason):
-            return _refuse(ExitCode.BAD_CONFIG, f"{path}: {reason} (as uid {os.geteuid()})")
+            return _refuse(ExitCode.BAD_CONFIG, f"STATE_DIR: {path}: {reason} (as uid {os.geteuid()})")
         case Ledger():
             pass
     async with AsyncExitStack() as stack:

@@ -1,5 +1,6 @@
 """The commands: what each does with the environment, the daemon and the exit code."""
 
+import math
 import os
 import pwd
 import signal
@@ -56,15 +57,20 @@ def run(*, daemon: bool) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     log_file = config.state_dir / _LOG_FILE_NAME if daemon else None
     if log_file and (unusable := prepare_state_dir(config.state_dir)):
-        _fail(ExitCode.BAD_CONFIG, unusable.reason)
+        _fail(ExitCode.BAD_CONFIG, f"STATE_DIR: {unusable.reason}")
+    runner = asyncio.Runner()
     try:
-        code = asyncio.run(app.run(config, log_file=log_file))
+        code = runner.run(app.run(config, log_file=log_file))
     except Exception:  # noqa: BLE001 - the last border: a bug ends the daemon, and the log says which
         last_words = logs.configure(config.log_level, config.secrets, log_file)
         structlog.get_logger().critical("crashed", exc_info=True)
         last_words.close()
         code = ExitCode.FAILED
-    sys.exit(code)
+    # All that matters has been closed. What is left are threads of the runner that may hang in the system's
+    # resolver for longer than a stop may take, and that closing it, or an ordinary exit, would wait for.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @main.command()
@@ -75,7 +81,7 @@ def start() -> None:
     os.umask(0o077)
     _end_if_running(config.state_dir)
     if unusable := prepare_state_dir(config.state_dir):
-        _fail(ExitCode.BAD_CONFIG, unusable.reason)
+        _fail(ExitCode.BAD_CONFIG, f"STATE_DIR: {unusable.reason}")
     outcome = background.start(
         [sys.executable, "-m", "status_watcher", "run", "--daemon"],
         env,
@@ -151,10 +157,17 @@ def sessions(*, as_json: bool) -> None:
     _say(*([sessions_command.in_json(answer)] if as_json else sessions_command.in_words(answer)))
 
 
+def _number_at_all(_: click.Context, __: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # lies in every range
+        raise click.BadParameter("is not a number")
+    return value
+
+
 @main.command()
 @click.option(
     "--threshold-min",
     type=click.FloatRange(0, 100_000),
+    callback=_number_at_all,
     default=15,
     show_default=True,
     help="Minutes in which nothing has happened.",

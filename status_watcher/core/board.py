@@ -272,14 +272,14 @@ class Board:
             if place is None:
                 return verdict.recheck_ms
             shown = self._add(ref, turn.id, place, turn.start_ms, now_ms)
-        signature = shown.signature_of(view)
-        if shown.view is None or shown.signature != signature:
+        signature, shown.view = shown.signature_of(view), view
+        if shown.signature != signature:
             urgency, shown.tidings = worth_of(shown.tidings, view)
-            shown.view, shown.signature, shown.as_of_ms = view, signature, now_ms
+            shown.signature, shown.as_of_ms = signature, now_ms
             self._boxes.set_ended(shown, ended=verdict.ended_ms is not None)
             self._boxes.touch(shown, urgency)
         elif not shown.ended and now_ms >= next_tick_ms(shown.start_ms, shown.as_of_ms):
-            shown.view, shown.as_of_ms = view, now_ms
+            shown.as_of_ms = now_ms
             self._boxes.touch(shown, Urgency.TICK)
         if shown.ended:
             return verdict.recheck_ms

@@ -9,6 +9,8 @@ from status_watcher.core.transcript import AssistantLine, Said, Stop, ToolUse
 from status_watcher.core.turn import Approval, Call, Ending, Last, Remark, Run
 
 APPROVAL_LASTS_MS = 1_800_000
+LONGEST_APPROVAL_MS = 86_400_000
+"""A turn is kept open for an approval, whatever `MAX_SESSION_DURATION_S` says, but not for ever."""
 """Where a result does not say when its approval lapses (30 minutes in 2026.7.1 and 2026.9.6)."""
 
 LONG_MS = 60_000
@@ -100,7 +102,8 @@ def _finish(run: Run, call: Call, line: ResultLine) -> None:
     if took_ms >= LONG_MS:
         run.slowest_calls_ms[call.tool] = max(took_ms, run.slowest_calls_ms.get(call.tool, 0))
     if line.approval:
-        lapses_in_ms = APPROVAL_LASTS_MS if line.expires_in_ms is None else line.expires_in_ms
+        told_ms = APPROVAL_LASTS_MS if line.expires_in_ms is None else line.expires_in_ms
+        lapses_in_ms = min(told_ms, LONGEST_APPROVAL_MS)
         call.approval = Approval(line.approval, line.at_ms + lapses_in_ms)
         run.unapproved.append(call)
     if line.child is not None and call.child is None:

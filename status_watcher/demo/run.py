@@ -21,6 +21,7 @@ from status_watcher.core.states import OPEN_STATES
 from status_watcher.core.transcript import AssistantLine, Said, Stop, UserLine, parse_line
 from status_watcher.demo.captures import load_demo
 from status_watcher.demo.player import Append, Cast, PlayOptions, Route, Step, Stores, play
+from status_watcher.edge import lock
 from status_watcher.sandbox import page
 from status_watcher.sandbox.server import Sandbox
 from status_watcher.sandbox.store import Channel, Post
@@ -28,6 +29,7 @@ from status_watcher.sandbox.store import Channel, Post
 PAGE_PORT = 18065
 """Away from Mattermost's 8065; if it is taken the system chooses another."""
 BEFORE_PLAY_S = 3.0
+READY_S = 20.0
 SETTLE_S = 30.0
 SHOWN_CHARS = 200
 """Of a message beside the boxes: the recorded filler text would push them off the page."""
@@ -100,6 +102,7 @@ async def _show(sandbox: Sandbox, scratch: Path, *, once: bool, speed: float) ->
     click.echo(f"The page: {sandbox.url}/?view=split")
     daemon = await _start_daemon(sandbox, scratch, openclaw)
     try:
+        await _follows(daemon, scratch / "state")
         if not once:
             click.echo("Recorded OpenClaw sessions start in a moment; Ctrl+C ends the demo.")
             await asyncio.sleep(BEFORE_PLAY_S)
@@ -145,6 +148,16 @@ async def _start_daemon(sandbox: Sandbox, scratch: Path, openclaw: Path) -> asyn
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,  # Ctrl+C is for us, who stop the daemon before its server
     )
+
+
+async def _follows(daemon: asyncio.subprocess.Process, state_dir: Path) -> None:
+    """Wait until the daemon follows: a turn that is over before that gets no box."""
+    deadline_s = asyncio.get_running_loop().time() + READY_S
+    while daemon.returncode is None and asyncio.get_running_loop().time() < deadline_s:
+        match lock.holder(state_dir):
+            case lock.Holder(lock.LockRecord(ready=True)):
+                return
+        await asyncio.sleep(0.05)
 
 
 async def _stop_daemon(daemon: asyncio.subprocess.Process) -> None:

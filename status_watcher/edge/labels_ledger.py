@@ -57,10 +57,11 @@ def _look(path: Path, read: _Version | None) -> tuple[_Version | None, Mapping[S
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
         return None, None, "is not there or cannot be read"
+    before = os.fstat(fd)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(fd)  # of a directory, which a container makes of a missing file, no file object can be made
+        return None, None, "is no file"
     with os.fdopen(fd, "rb") as file:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode):
-            return None, None, "is no file"
         if _version(before) == read:
             return None, None, ""
         if before.st_size > MAX_BYTES:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from status_watcher.model import AgentId
 
 DATABASE_NAME: Final = "agent/openclaw-agent.sqlite"
 _SESSIONS: Final = "sessions"
+_AHEAD_MS: Final = 86_400_000
+"""A time further ahead is no clock's."""
 
 _Stamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of each file that exists."""
@@ -34,8 +37,10 @@ class Forced:
     """The operator named files: `SESSIONS_JSON`, or a `TRANSCRIPT_DIR` that itself holds some."""
 
     variable: str
-    sessions_dir: str
-    """Its real path."""
+    index_path: str = ""
+    """The index that counts, where the variable names one."""
+    sessions_dir: str = ""
+    """The real path of the directory that counts, where the variable names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class StoreChoice:
                         f"agent {agent}: its database cannot be used ({reason}) and its files are older: "
                         "showing nothing of it until one of them can be trusted"
                     )
-                case Store.FILES, SessionsInIt() if known.forced and self._forced is not None:
+                case Store.FILES, SessionsInIt(rows=rows) if rows and self._forced is not None:
                     if choose(known.files, known.database) is Store.DATABASE:
                         lines.append(
                             f"agent {agent}: its sessions are in openclaw-agent.sqlite now, but "
@@ -104,11 +109,11 @@ class StoreChoice:
         return tuple(lines)
 
     def _look(self, agent_dir: str, known: _Known | None) -> _Known:
-        sessions, database_path = f"{agent_dir}/{_SESSIONS}", f"{agent_dir}/{DATABASE_NAME}"
-        forced = self._forced is not None
-        if self._forced is not None:
-            sessions = self._forced.sessions_dir
-        files_stamp = _stamp(f"{sessions}/{INDEX_NAME}", sessions)
+        forced = self._forced
+        database_path = f"{agent_dir}/{DATABASE_NAME}"
+        sessions = (forced.sessions_dir if forced is not None else "") or f"{agent_dir}/{_SESSIONS}"
+        index_path = (forced.index_path if forced is not None else "") or f"{sessions}/{INDEX_NAME}"
+        files_stamp = _stamp(index_path, sessions)
         database_stamp = _stamp(database_path, f"{database_path}-wal")
         if known is not None and not _may_differ(known, files_stamp, database_stamp):
             return known
@@ -116,11 +121,10 @@ class StoreChoice:
         if isinstance(database, NoDatabase) and known is not None:
             database = _vanished(known.database)
         # Without a rival the files need no look.
-        files = _look_at_files(sessions) if isinstance(database, SessionsInIt | Unusable) else None
-        store = choose(files, database)
-        if forced and files is not None:
-            store = Store.FILES
-        return _Known(store, files, database, files_stamp, database_stamp, forced)
+        rival = isinstance(database, SessionsInIt | Unusable)
+        files = _look_at_files(sessions, index_path) if rival else None
+        store = choose(files, database) if forced is None else Store.FILES
+        return _Known(store, files, database, files_stamp, database_stamp, forced is not None)
 
 
 def _may_differ(known: _Known, files_stamp: _Stamp, database_stamp: _Stamp) -> bool:
@@ -128,7 +132,7 @@ def _may_differ(known: _Known, files_stamp: _Stamp, database_stamp: _Stamp) -> b
 
     Forced files are looked past, so that a database which becomes newer is told.
     """
-    if isinstance(known.database, Unusable):
+    if isinstance(known.database, Unusable) or (known.forced and files_stamp != known.files_stamp):
         return True
     match known.store:
         case Store.FILES:
@@ -150,12 +154,15 @@ def _vanished(before: DatabaseLook) -> DatabaseLook:
             return NoDatabase()
 
 
-def _look_at_files(sessions: str) -> FilesLook | None:
-    if not any(_is_ours(name) for name in _names(sessions)):
+def _look_at_files(sessions: str, index_path: str) -> FilesLook | None:
+    look = IndexFile(index_path, Opener(index_path.rpartition("/")[0], os.open)).look()
+    if not isinstance(look, Fresh) and not any(_is_ours(name) for name in _names(sessions)):
         return None
-    look = IndexFile(f"{sessions}/{INDEX_NAME}", Opener(sessions, os.open)).look()
     entries = look.index.entries.values() if isinstance(look, Fresh) else ()
-    return FilesLook(max((entry.updated_at_ms or 0 for entry in entries), default=0))
+    # One absurd time must not make a relic the newer word for ever.
+    latest_ms = time.time() * 1000 + _AHEAD_MS
+    times_ms = (entry.updated_at_ms for entry in entries)
+    return FilesLook(max((ms for ms in times_ms if ms is not None and ms <= latest_ms), default=0))
 
 
 def _is_ours(name: str) -> bool:
@@ -188,9 +195,11 @@ def _inode(stamp: _Stamp) -> int:
 
 def forced_by(transcript_dir: Path | None, sessions_json: Path | None) -> Forced | None:
     """Whether the configuration forces files; looks into the directory, may block."""
+    holds = transcript_dir is not None and any(_is_ours(name) for name in _names(os.fspath(transcript_dir)))
+    directory = os.path.realpath(transcript_dir) if transcript_dir is not None and holds else ""
     if sessions_json is not None:
-        directory = transcript_dir if transcript_dir is not None else sessions_json.parent
-        return Forced("SESSIONS_JSON", os.path.realpath(directory))
-    if transcript_dir is not None and any(_is_ours(name) for name in _names(os.fspath(transcript_dir))):
-        return Forced("TRANSCRIPT_DIR", os.path.realpath(transcript_dir))
-    return None
+        beside = os.path.realpath(sessions_json.parent)
+        if transcript_dir is None:
+            directory = beside
+        return Forced("SESSIONS_JSON", f"{beside}/{sessions_json.name}", directory)
+    return Forced("TRANSCRIPT_DIR", "", directory) if directory else None

@@ -192,6 +192,36 @@ async def test_forced_files_are_followed_and_a_newer_database_is_told(main, tmp_
     writer.close()
 
 
+@pytest.mark.parametrize("below", ["", "agents", "agents/main", "agents/main/sessions"])
+@pytest.mark.parametrize(("files_ms", "told"), [(3_000, False), (1_000, True), (None, True)])
+async def test_an_index_that_is_named_forces_files_wherever_it_lies(main, tmp_path, below, files_ms, told):
+    """Without any file yet, too: the operator said where they will be."""
+    index = tmp_path / "elsewhere/index.json"
+    index.parent.mkdir()
+    main.sessions.mkdir(parents=True)
+    if files_ms is not None:
+        main.files("s", *chain("a"), updated_at=files_ms)
+        (main.sessions / "sessions.json").rename(index)
+    writer = main.rows("s", *chain("a", "b"), updated_at=2_000)
+    transcript_dir = tmp_path / below
+    layout = Layout(tmp_path, transcript_dir=transcript_dir, sessions_json=index)
+    source = Installation(layout, fresh_s=3600.0, forced=forced_by(transcript_dir, index))
+    async with following(source) as received:
+        await eventually(lambda: source.health().stores == {"main": "files"})
+        await eventually(lambda: any("SESSIONS_JSON" in line for line in source.health().problems) is told)
+        if files_ms is not None:
+            await eventually(lambda: ids(received, "s") == ["a"])
+    writer.close()
+
+
+async def test_one_absurd_time_makes_no_relic_the_newer_word(installation, main):
+    main.files("s", *chain("a"), updated_at=9_000_000_000_000_000 // 1_000)
+    writer = main.rows("s", *chain("a", "b"), updated_at=now_ms())
+    async with following(installation) as received:
+        await eventually(lambda: ids(received, "s") == ["a", "b"])
+    writer.close()
+
+
 def test_only_what_holds_files_itself_forces_files(main, tmp_path):
     writer = main.rows("s")
     (main.path / "sessions").mkdir()

@@ -87,3 +87,13 @@ async def test_huge_ledger_is_not_read(told, tmp_path):
 async def test_what_is_no_file_is_not_waited_for(told, tmp_path):
     os.mkfifo(tmp_path / "labels.json")
     await until_logged(told, "labels_ledger", "is no file")
+
+
+async def test_a_directory_in_the_file_s_place_is_told_and_waited_for(told, tmp_path):
+    """What a container makes of a bind mount whose source is missing."""
+    path = tmp_path / "labels.json"
+    path.mkdir()
+    await until_logged(told, "labels_ledger", "is no file")
+    path.rmdir()
+    path.write_text(ledger(planner="agent:a"))
+    assert await told() == {"agent:a": "planner"}

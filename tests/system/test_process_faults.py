@@ -196,6 +196,28 @@ async def test_P5_sigterm_in_the_middle_of_an_edit_sends_the_mark_after_it(daemo
     assert box_says(sandbox, "INTERRUPTED", "[OK]")()
 
 
+HANGING_RESOLVER = """
+import socket
+import time
+def hang(*_, **__):
+    time.sleep(60)
+socket.getaddrinfo = hang
+"""
+
+
+async def test_P5_sigterm_while_the_resolver_hangs_is_over_in_10_s(make_daemon, sandbox, tmp_path):
+    """Name servers that are away hold a thread for half a minute, and nothing ends a thread."""
+    settings = with_faults(tmp_path, HANGING_RESOLVER)
+    daemon = await make_daemon(MM_URL="http://mattermost.invalid:8065", HEALTH_HOST="127.0.0.1", **settings)
+    session = Gateway(daemon.openclaw).session(sandbox.channel.id)
+    await daemon.start()
+    session.begin()
+    await daemon.healthy_when(lambda h: h.counters["pending_posts"] == 1, SHOWN_WITHIN_S)
+    began_s = time.monotonic()
+    assert await daemon.stop() == 0
+    assert time.monotonic() - began_s < 10
+
+
 # Row P6: Signals and output
 
 
