@@ -68,8 +68,6 @@ def run(*, daemon: bool) -> None:
         code = ExitCode.FAILED
     # All that matters has been closed. What is left are threads of the runner that may hang in the system's
     # resolver for longer than a stop may take, and that closing it, or an ordinary exit, would wait for.
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)
 
 

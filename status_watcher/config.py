@@ -27,6 +27,7 @@ from pydantic import (
 
 from status_watcher import setting_values
 from status_watcher.borrowed import ELSEWHERE, FILE_NAME, Borrowed, borrow
+from status_watcher.core.labels import LabelErrors, load_labels
 from status_watcher.core.naming import LinkHost
 from status_watcher.edge.openclaw_file import read_openclaw_config
 from status_watcher.model import ChannelId
@@ -316,8 +317,14 @@ def _files(
 ) -> dict[str, str]:
     """What is wrong with files whose content is a setting, by field; several lines for one that has them."""
     problems: dict[str, str] = {}
-    if "tool_labels_file" in named and not _is_json_object(read_file(_path(env, "TOOL_LABELS_FILE"))):
-        problems["tool_labels_file"] = _line("tool_labels_file", named)
+    if "tool_labels_file" in named:
+        content = read_file(_path(env, "TOOL_LABELS_FILE"))
+        labels = load_labels(b"{}", content) if content is not None and _is_json_object(content) else None
+        if labels is None:
+            problems["tool_labels_file"] = _line("tool_labels_file", named)
+        elif isinstance(labels, LabelErrors):
+            errors = (error.removeprefix("labels file: ") for error in labels.errors)
+            problems["tool_labels_file"] = "\n".join(f"TOOL_LABELS_FILE: {error}" for error in errors)
     if "policy_file" in named:
         content = read_file(_path(env, "POLICY_FILE"))
         policy = parse_policy(content) if content is not None else None

@@ -516,3 +516,14 @@ def test_what_lets_somebody_in_counts_as_a_secret():
     assert config.secrets == (TOKEN, "only-for-us", "https://hooks.example.org/services/T0/B0/x")
     for secret in config.secrets:
         assert secret not in repr(config)
+
+
+def test_every_error_in_the_labels_file_is_told_with_all_others():
+    content = b'{"a": 1, "b": {"x": 2}, "c": "fine"}'
+    env = {"MM_TOKEN": "x", "MM_URL": "http://h", "STATE_DIR": "/s", "TOOL_LABELS_FILE": "/l.json"}
+    found = load(
+        env | {"OPENCLAW_STATE_DIR": "/o"}, read_file=lambda path: content if path.name == "l.json" else None
+    )
+    assert isinstance(found, ConfigErrors)
+    assert [line.partition(":")[0] for line in found.lines] == ["MM_TOKEN", *["TOOL_LABELS_FILE"] * 2]
+    assert found.lines[1] == "TOOL_LABELS_FILE: entry 1: must be a label or an object"

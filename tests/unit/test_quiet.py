@@ -97,6 +97,8 @@ def test_lines_that_one_line_does_not_show_are_worth_no_edit():
         watched.board.take(lines(t.ok(at_s, f"c{at_s}"), t.assistant(at_s, call(f"c{at_s + 2}"))), ms(at_s))
         watched.board.advance(ms(at_s))
         told += [urgency for _, urgency in watched.board.take_changes().touched]
+        (snapshot,) = watched.board.snapshots(ms(at_s), 10)
+        assert snapshot.idle_ms == 0, "nor is it quiet for that"
     assert told == [Urgency.TICK] * 3, "as many as for a turn in which nothing happens"
     watched.board.take(lines(t.final(60)), ms(60))
     watched.board.advance(ms(60))

@@ -215,6 +215,15 @@ def test_turn_that_has_ended_waits_for_the_approval_that_its_command_needs():
     assert not watched.boxes[0].ended
 
 
+def test_no_approval_keeps_a_box_open_for_more_than_a_day_whatever_its_expiry():
+    watched, _ = asked(lasts_s=10**10)
+    watched.at(86_000)
+    assert first(watched).startswith("[WAITING] ")
+    watched.at(86_500)
+    watched.until(86_520)
+    assert watched.boxes[0].ended
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
