@@ -44,7 +44,7 @@ def _look(rows: sqlite3.Connection, path: str) -> DatabaseLook:
             return Unusable(reason, changed_ms(path))
         case _:
             # Not in one query: each of them is answered by an index alone.
-            newest = rows.execute(f"SELECT max(updated_at) FROM {schema.nodes}").fetchone()[0]  # noqa: S608
+            newest = rows.execute(f"SELECT max(updated_at) FROM {schema.nodes}").fetchone()[0]  # noqa: S608 - names of ours
             count = rows.execute(f"SELECT count(*) FROM {schema.nodes}").fetchone()[0]  # noqa: S608 - ours
             return SessionsInIt(schema.version, schema.app_version, _millis(newest), int(count))
 

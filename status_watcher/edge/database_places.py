@@ -1,14 +1,13 @@
 """Where the agents' databases are, or would be: one per agent's directory."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from status_watcher.core.filenames import printable
 from status_watcher.edge.database_connection import DATABASE_NAME
-from status_watcher.edge.locate import Layout
+from status_watcher.edge.locate import Layout, children_of, is_directory, leads_out
 from status_watcher.model import AgentId
 
 _AGENTS: Final = "agents"
@@ -49,7 +48,7 @@ def find_databases(layout: Layout) -> Places:
     elif layout.sessions_json is not None:
         start = layout.sessions_json.parent
     root = os.path.realpath(start)
-    if not _is_dir(root) and not (layout.transcript_dir is not None and root.endswith(f"/{_SESSIONS}")):
+    if not is_directory(root) and not (layout.transcript_dir is not None and root.endswith(f"/{_SESSIONS}")):
         return Places(missing=f"{printable(os.fspath(start))} is no directory yet")
     is_state_dir = start is layout.state_dir
     places = _below_agents(root, f"{root}/{_AGENTS}") if is_state_dir else _inside(root)
@@ -61,7 +60,7 @@ def find_databases(layout: Layout) -> Places:
 
 def _inside(root: str) -> Places:
     """A state directory, `agents/`, an agent's directory, or its `sessions`, beside which it is."""
-    children = {name for name, is_dir in _children(root) if is_dir}
+    children = {name for name, is_dir in children_of(root) if is_dir}
     name = root.rpartition("/")[2]
     if _AGENTS in children:
         return _below_agents(root, f"{root}/{_AGENTS}")
@@ -72,7 +71,7 @@ def _inside(root: str) -> Places:
     if children & {_HOME, _SESSIONS}:
         return _of_agents(root, [root])
     if name == _AGENTS or any(
-        _is_dir(f"{root}/{child}/{inner}") for child in children for inner in (_HOME, _SESSIONS)
+        is_directory(f"{root}/{child}/{inner}") for child in children for inner in (_HOME, _SESSIONS)
     ):
         return _below_agents(root, root)
     return Places(watched=(root,))
@@ -81,10 +80,10 @@ def _inside(root: str) -> Places:
 def _below_agents(root: str, agents: str) -> Places:
     real = os.path.realpath(agents)
     if not _is_below(root, real):
-        return Places(problems=(_leaves(agents),))
-    if not _is_dir(real):
+        return Places(problems=(leads_out(agents),))
+    if not is_directory(real):
         return Places(watched=(root,))
-    names = sorted(name for name, is_dir in _children(real) if is_dir and not name.startswith("."))
+    names = sorted(name for name, is_dir in children_of(real) if is_dir and not name.startswith("."))
     return _of_agents(root, [f"{real}/{name}" for name in names], nursery=real)
 
 
@@ -96,31 +95,13 @@ def _of_agents(root: str, agent_dirs: list[str], *, nursery: str = "", name: str
         # A link to the file itself would leave its `-wal` where nobody looks for it.
         path = os.path.realpath(f"{home}/{DATABASE_NAME}")
         if not (_is_below(root, real_dir) and _is_below(root, home) and _is_below(root, path)):
-            problems.append(_leaves(f"{agent_dir}/{_HOME}"))
+            problems.append(leads_out(f"{agent_dir}/{_HOME}"))
             continue
         agent = AgentId(name or printable(agent_dir.rpartition("/")[2]))
         databases.append(DatabasePlace(agent, real_dir, path, Path(path).is_file()))
-        watched += [path.rpartition("/")[0]] if _is_dir(home) else [real_dir]
+        watched += [path.rpartition("/")[0]] if is_directory(home) else [real_dir]
     return Places(tuple(databases), tuple(dict.fromkeys(watched)), tuple(problems))
 
 
 def _is_below(root: str, real: str) -> bool:
     return real == root or real.startswith(root.rstrip("/") + "/")
-
-
-def _leaves(path: str) -> str:
-    return f"{printable(path)} leads out of the watched directory: not read"
-
-
-def _is_dir(path: str) -> bool:
-    return Path(path).is_dir()
-
-
-def _children(path: str) -> Iterator[tuple[str, bool]]:
-    """Names and whether they are directories; nothing of a directory that cannot be read."""
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                yield entry.name, entry.is_dir()
-    except OSError:
-        return

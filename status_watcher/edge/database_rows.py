@@ -71,7 +71,7 @@ class Rows:
 
     def at(self, rowid: int) -> RowMark | None:
         """The row with this id."""
-        query = f"SELECT session_id, seq, created_at, {self._size} FROM {EVENTS} WHERE rowid = ?"  # noqa: S608
+        query = f"SELECT session_id, seq, created_at, {self._size} FROM {EVENTS} WHERE rowid = ?"  # noqa: S608 - names of ours
         found = self._one(query, rowid)
         if found is None:
             return None
@@ -86,7 +86,7 @@ class Rows:
 
     def tip(self, session_id: SessionId) -> tuple[int, int] | None:
         """Number and time of the last event of a transcript; None if it has none."""
-        query = f"SELECT seq, created_at FROM {EVENTS} WHERE session_id = ? ORDER BY seq DESC LIMIT 1"  # noqa: S608
+        query = f"SELECT seq, created_at FROM {EVENTS} WHERE session_id = ? ORDER BY seq DESC LIMIT 1"  # noqa: S608 - names of ours
         found = self._one(query, session_id)
         return None if found is None else (int(found[0]), _millis(found[1]))
 
@@ -96,12 +96,12 @@ class Rows:
         """A word that changes whenever the transcript is rewritten; always the same where there is none."""
         if not self._schema.has(_WATERMARKS, "session_id", "generation"):
             return ""
-        found = self._one(f"SELECT generation FROM {_WATERMARKS} WHERE session_id = ?", session_id)  # noqa: S608
+        found = self._one(f"SELECT generation FROM {_WATERMARKS} WHERE session_id = ?", session_id)  # noqa: S608 - names of ours
         return "" if found is None else _text(found[0])
 
     def mark(self, session_id: SessionId, seq: int) -> Mark | None:
         """How one event is marked now; None if there is none of this number."""
-        query = f"SELECT created_at, {self._size} FROM {EVENTS} WHERE session_id = ? AND seq = ?"  # noqa: S608
+        query = f"SELECT created_at, {self._size} FROM {EVENTS} WHERE session_id = ? AND seq = ?"  # noqa: S608 - names of ours
         found = self._one(query, session_id, seq)
         return None if found is None else Mark(_millis(found[0]), int(found[1] or 0))
 
@@ -118,7 +118,7 @@ class Rows:
 
     def start(self, session_id: SessionId) -> tuple[int, bool]:
         """After which event to begin, and whether that leaves out a beginning too large to read."""
-        query = f"SELECT seq, {self._size} FROM {EVENTS} WHERE session_id = ? ORDER BY seq DESC"  # noqa: S608
+        query = f"SELECT seq, {self._size} FROM {EVENTS} WHERE session_id = ? ORDER BY seq DESC"  # noqa: S608 - names of ours
         seqs, sizes, total = [], [], 0
         with contextlib.closing(self._connection.execute(query, (session_id,))) as rows:
             for seq, size in rows:
@@ -148,7 +148,7 @@ class Rows:
         if not self._schema.has(_ACTIVE, "session_id", "event_seq"):
             return True
         found = self._one(
-            f"SELECT max(event_seq), max(event_seq) FILTER (WHERE event_seq = ?) FROM {_ACTIVE}"  # noqa: S608
+            f"SELECT max(event_seq), max(event_seq) FILTER (WHERE event_seq = ?) FROM {_ACTIVE}"  # noqa: S608 - names of ours
             " WHERE session_id = ? AND event_seq >= ?",
             seq,
             session_id,
@@ -187,19 +187,19 @@ class Rows:
         """Whether the store still knows this session at all."""
         if not self._schema.has(_WINDOWS, "session_id"):
             return self.tip(session_id) is not None
-        return self._one(f"SELECT 1 FROM {_WINDOWS} WHERE session_id = ?", session_id) is not None  # noqa: S608
+        return self._one(f"SELECT 1 FROM {_WINDOWS} WHERE session_id = ?", session_id) is not None  # noqa: S608 - names of ours
 
     def is_cold(self, session_id: SessionId) -> bool:
         """Whether the transcript was put into an archive from which it may come back."""
         if not self._schema.has(_COLD, "session_id"):
             return False
-        return self._one(f"SELECT 1 FROM {_COLD} WHERE session_id = ?", session_id) is not None  # noqa: S608
+        return self._one(f"SELECT 1 FROM {_COLD} WHERE session_id = ?", session_id) is not None  # noqa: S608 - names of ours
 
     def archive(self, session_id: SessionId) -> tuple[Literal["reset", "deleted"], tuple[bytes, ...]] | None:
         """How a session ended that has no transcript any more, and what it was; None without an archive."""
         if not self._schema.has(_ARCHIVES, "session_id", "reason", "encoding", "archive_blob", "created_at"):
             return None
-        query = f"SELECT reason, encoding, archive_blob FROM {_ARCHIVES} WHERE session_id = ?"  # noqa: S608
+        query = f"SELECT reason, encoding, archive_blob FROM {_ARCHIVES} WHERE session_id = ?"  # noqa: S608 - names of ours
         found = self._one(f"{query} ORDER BY created_at DESC LIMIT 1", session_id)
         if found is None or not isinstance(found[2], bytes):
             return None
@@ -252,7 +252,7 @@ class Rows:
         table = self._schema.nodes
         columns = ", ".join(name if self._schema.has(table, name) else "NULL" for name in optional)
         query = (
-            f"SELECT session_key, {self._schema.node_session_id}, entry_json, updated_at, {columns}"  # noqa: S608
+            f"SELECT session_key, {self._schema.node_session_id}, entry_json, updated_at, {columns}"  # noqa: S608 - names of ours
             f" FROM {table} {where}"
         )
         for key, session_id, entry, updated_at, *rest in self._connection.execute(query, tuple(arguments)):
@@ -290,7 +290,7 @@ class Rows:
         if not self._schema.has(_ACTIVE, "session_id", "event_seq"):
             return frozenset()
         found = self._one(
-            f"SELECT min(event_seq), max(event_seq) FROM {_ACTIVE} WHERE session_id = ?",  # noqa: S608
+            f"SELECT min(event_seq), max(event_seq) FROM {_ACTIVE} WHERE session_id = ?",  # noqa: S608 - names of ours
             session_id,
         )
         if found is None or found[0] is None:
@@ -301,7 +301,7 @@ class Rows:
             before = frozenset(seq for seq in abandoned(self._nodes_of(session_id)) if seq < first)
         last = None if self._is_projected(session_id) else last
         query = (
-            f"SELECT seq, {self._payload} FROM {EVENTS} AS e WHERE session_id = ?1 AND seq > ?2"  # noqa: S608
+            f"SELECT seq, {self._payload} FROM {EVENTS} AS e WHERE session_id = ?1 AND seq > ?2"  # noqa: S608 - names of ours
             f" AND (?3 IS NULL OR seq <= ?3) AND NOT EXISTS (SELECT 1 FROM {_ACTIVE} AS a"
             " WHERE a.session_id = e.session_id AND a.event_seq = e.seq)"
         )
@@ -334,7 +334,7 @@ class Rows:
         """Whether the transcript has this entry; None if there is no such transcript."""
         if self.tip(session_id) is None:
             return None
-        query = f"SELECT seq, {self._payload} FROM {EVENTS} WHERE session_id = ? AND created_at = ?"  # noqa: S608
+        query = f"SELECT seq, {self._payload} FROM {EVENTS} WHERE session_id = ? AND created_at = ?"  # noqa: S608 - names of ours
         for seq, text, packed in self._connection.execute(query, (session_id, created_at_ms)):
             other = self._node(seq, text, packed)
             if other is not None and node is not None and other.id == node.id:

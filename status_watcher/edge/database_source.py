@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from status_watcher.core.missed import MissedEvents
 from status_watcher.edge.database_agent import AgentDatabase, DatabaseShared
 from status_watcher.edge.database_connection import DATABASE_NAME
 from status_watcher.edge.database_places import DatabasePlace, Places, find_databases
@@ -22,9 +23,6 @@ from status_watcher.source import Sink, TranscriptGone, WatchHealth
 SWEEP_S: Final = 2.0
 """How often every database is asked unasked."""
 _HURRIED_SWEEP_S: Final = 0.25
-_MANY_MISSES: Final = 3
-_MISSES_WITHIN_S: Final = 600.0
-_PASSED_AFTER_S: Final = 60.0
 _HUNG_S: Final = 10.0
 _PACE_S: Final = 0.002
 """Between two batches of events: the first is looked at at once, a storm no more often than this."""
@@ -67,7 +65,7 @@ class DatabaseSource:
         self._places = Places()
         self._databases: dict[str, AgentDatabase] = {}
         self._relocation = Job(self._relocate)
-        self._missing_events = False
+        self._missed = MissedEvents(0.0)
 
     async def run(self, wanted: Iterable[tuple[AgentId, SessionId]], sink: Sink) -> None:
         """Hand over news until cancelled; every thread has been told to end when this returns."""
@@ -103,7 +101,7 @@ class DatabaseSource:
         """How it watches, whether that works, and what stands in its way."""
         problems = [*self._places.problems, *self._watch.problems()]
         problems += [line for database in self._databases.values() if (line := database.problem())]
-        if self._missing_events and self._watch.mode == "inotify":
+        if self._missed.missing and self._watch.mode == "inotify":
             problems.append("file events do not arrive: looking more often instead")
         if self._shared is not None and self._shared.readers.longest_s() >= _HUNG_S:
             problems.append("reading a database has not come back: is a network file system away?")
@@ -169,26 +167,20 @@ class DatabaseSource:
 
     async def _sweep(self, jobs: Jobs) -> None:
         """Also finds databases that came back, and threads that died."""
-        finds, events, judged_s = 0, 0, self._clock()
+        missed = self._missed = MissedEvents(self._clock())
         while True:
-            hurried = self._missing_events or self._watch.mode == "polling"
+            hurried = missed.missing or self._watch.mode == "polling"
             await asyncio.sleep(min(self._sweep_s, _HURRIED_SWEEP_S) if hurried else self._sweep_s)
             self._take_events()  # what was announced is no find
             jobs.ask(self._relocation)
             for database in self._databases.values():
                 database.sweep()
-            # Polling finds things by its nature; only where events are expected do finds mean that they are
-            # missing. When they come again and miss nothing for a while, that has passed.
-            window_s = _PASSED_AFTER_S if self._missing_events else _MISSES_WITHIN_S
-            missed, heard = self._counters.sweep_finds - finds, self._dirty.events - events
-            if self._watch.mode == "polling" or self._clock() - judged_s >= window_s:
-                self._missing_events = self._missing_events and (missed > 0 or heard == 0)
-            elif missed >= _MANY_MISSES and not self._missing_events:
-                self._missing_events = True
-            else:
-                continue
-            finds, events = self._counters.sweep_finds, self._dirty.events
-            judged_s = self._clock()
+            missed.judge(
+                finds=self._counters.sweep_finds,
+                events=self._dirty.events,
+                polling=self._watch.mode == "polling",
+                now_s=self._clock(),
+            )
 
     async def _relocate(self) -> bool:
         """Find the databases that there are now and are to be followed, and watch them."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from status_watcher.core.missed import MissedEvents
 from status_watcher.edge.agent_dir import AgentDir
 from status_watcher.edge.followed import GONE_S, SETTLE_S, Counters, Shared
 from status_watcher.edge.jobs import Job, Jobs
@@ -23,9 +24,6 @@ FULL_SWEEP_S: Final = 30.0
 """and how often all names are."""
 _HURRIED_SWEEP_S: Final = 0.5
 _HURRIED_FULL_SWEEP_S: Final = 5.0
-_MANY_MISSES: Final = 3
-_MISSES_WITHIN_S: Final = 600.0
-_PASSED_AFTER_S: Final = 60.0
 _HUNG_S: Final = 10.0
 _PACE_S: Final = 0.002
 """Between two batches of events: the first is looked at at once, a storm no more often than this."""
@@ -73,7 +71,7 @@ class FileSource:
         self._located: Located | None = None
         self._dirs: dict[str, AgentDir] = {}
         self._relocation = Job(self._relocate)
-        self._missing_events = False
+        self._missed = MissedEvents(0.0)
 
     async def run(self, wanted: Iterable[tuple[AgentId, SessionId]], sink: Sink) -> None:
         """Hand over news until cancelled; every thread has been told to end when this returns."""
@@ -115,7 +113,7 @@ class FileSource:
         problems = [*(located.problems if located else ()), *self._watch.problems()]
         for place in self._dirs.values():
             problems += place.problems()
-        if self._missing_events and self._watch.mode == "inotify":
+        if self._missed.missing and self._watch.mode == "inotify":
             problems.append("file events do not arrive: looking more often instead")
         if self._shared is not None and self._shared.readers.longest_s() >= _HUNG_S:
             problems.append("reading a file has not come back for a while: is a network file system away?")
@@ -187,9 +185,9 @@ class FileSource:
     async def _sweep(self, jobs: Jobs) -> None:
         """Also finds directories that came back, and threads that died."""
         full_due_s = self._clock() + self._full_sweep_s
-        finds, events, judged_s = 0, 0, self._clock()
+        missed = self._missed = MissedEvents(self._clock())
         while True:
-            hurried = self._missing_events or self._watch.mode == "polling"
+            hurried = missed.missing or self._watch.mode == "polling"
             await asyncio.sleep(min(self._sweep_s, _HURRIED_SWEEP_S) if hurried else self._sweep_s)
             self._take_events()  # what was announced is no find
             jobs.ask(self._relocation)
@@ -199,18 +197,12 @@ class FileSource:
                 self._look_everywhere()
                 period_s = min(self._full_sweep_s, _HURRIED_FULL_SWEEP_S) if hurried else self._full_sweep_s
                 full_due_s = self._clock() + period_s
-            # Polling finds things by its nature; only where events are expected do finds mean that they are
-            # missing. When they come again and miss nothing for a while, that has passed.
-            window_s = _PASSED_AFTER_S if self._missing_events else _MISSES_WITHIN_S
-            missed, heard = self._counters.sweep_finds - finds, self._dirty.events - events
-            if self._watch.mode == "polling" or self._clock() - judged_s >= window_s:
-                self._missing_events = self._missing_events and (missed > 0 or heard == 0)
-            elif missed >= _MANY_MISSES and not self._missing_events:
-                self._missing_events = True
-            else:
-                continue
-            finds, events = self._counters.sweep_finds, self._dirty.events
-            judged_s = self._clock()
+            missed.judge(
+                finds=self._counters.sweep_finds,
+                events=self._dirty.events,
+                polling=self._watch.mode == "polling",
+                now_s=self._clock(),
+            )
 
     async def _relocate(self) -> bool:
         """Find the directories that there are now, and watch them."""

@@ -71,7 +71,7 @@ def locate(layout: Layout) -> Located:
     else:
         start = layout.state_dir
     root = os.path.realpath(start)
-    if not _is_dir(root):
+    if not is_directory(root):
         return Located(root, missing=f"{printable(os.fspath(start))} is no directory yet")
     found = (
         _below_state(root)
@@ -85,7 +85,7 @@ def locate(layout: Layout) -> Located:
 
 def _inside(root: str) -> Located:
     """Tell the four forms apart; a directory with nothing telling in it goes by its name."""
-    children = dict(_children(root))
+    children = dict(children_of(root))
     if children.get(_AGENTS):
         return _below_state(root)
     if any(
@@ -97,7 +97,7 @@ def _inside(root: str) -> Located:
         return _below_agent(root, root)
     name = root.rpartition("/")[2]
     if name == _AGENTS or any(
-        is_dir and _is_dir(f"{root}/{child}/{_SESSIONS}") for child, is_dir in children.items()
+        is_dir and is_directory(f"{root}/{child}/{_SESSIONS}") for child, is_dir in children.items()
     ):
         return _below_agents(root, root)
     return _only(root, root)
@@ -105,15 +105,15 @@ def _inside(root: str) -> Located:
 
 def _below_state(root: str) -> Located:
     agents = f"{root}/{_AGENTS}"
-    return _below_agents(root, agents) if _is_dir(agents) else Located(root, nurseries=(root,))
+    return _below_agents(root, agents) if is_directory(agents) else Located(root, nurseries=(root,))
 
 
 def _below_agents(root: str, agents: str) -> Located:
     real = _within(root, agents)
     if real is None:
-        return Located(root, problems=(_leaves(agents),))
+        return Located(root, problems=(leads_out(agents),))
     found = Located(root, nurseries=(real,))
-    for name, is_dir in sorted(_children(real)):
+    for name, is_dir in sorted(children_of(real)):
         if is_dir and not name.startswith("."):
             one = _below_agent(root, f"{real}/{name}")
             found = replace(
@@ -129,8 +129,8 @@ def _below_agent(root: str, agent: str) -> Located:
     sessions = f"{agent}/{_SESSIONS}"
     real_agent, real = _within(root, agent), _within(root, sessions)
     if real_agent is None or real is None:
-        return Located(root, problems=(_leaves(sessions),))
-    if not _is_dir(real):
+        return Located(root, problems=(leads_out(sessions),))
+    if not is_directory(real):
         return Located(root, nurseries=(real_agent,))
     name = AgentId(printable(agent.rpartition("/")[2]))
     return Located(root, (SessionsDir(name, real, f"{real}/{INDEX_NAME}"),))
@@ -163,15 +163,15 @@ def _within(root: str, path: str) -> str | None:
     return real if real == root or real.startswith(root.rstrip("/") + "/") else None
 
 
-def _leaves(path: str) -> str:
+def leads_out(path: str) -> str:
     return f"{printable(path)} leads out of the watched directory: not read"
 
 
-def _is_dir(path: str) -> bool:
+def is_directory(path: str) -> bool:
     return Path(path).is_dir()
 
 
-def _children(path: str) -> Iterator[tuple[str, bool]]:
+def children_of(path: str) -> Iterator[tuple[str, bool]]:
     """Names and whether they are directories; nothing of a directory that cannot be read."""
     try:
         with os.scandir(path) as entries:

@@ -50,11 +50,11 @@ async def test_a_file_that_is_gone_or_broken_changes_nothing(told, tmp_path):
     path.write_text(agents(main="Ada"))
     await told()
     path.write_text("{")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # some looks, here and below, at which nothing may be told
     path.unlink()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # as above
     path.write_text(agents(main="Ada"))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # as above
     assert told.queue.empty()
     path.write_text(agents(main="Grace"))
     assert (await told()).agent_names == {"main": "Grace"}

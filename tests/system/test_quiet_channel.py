@@ -50,7 +50,7 @@ async def test_compact_box_of_a_busy_turn_costs_next_to_nothing(make_daemon, san
     for _ in range(30):
         session.result(call)
         call = session.call("exec", command="make")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the pace of the load
     session.finish(call)
     await eventually(box_says(sandbox, "DONE"), SHOWN_WITHIN_S)
     edits = [request for request in sandbox.requests if request.method == "PUT"]
