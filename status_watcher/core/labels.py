@@ -21,6 +21,8 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from status_watcher.core.redact_values import names_a_secret
+
 LABEL_MAX_CHARS: Final = 60
 
 WRAPPER: Final = "tool_call"
@@ -95,15 +97,33 @@ def _argument(rule: _Rule, arguments: Mapping[str, object]) -> str:
         if type(value) is str and key not in _RETOLD and (text := value.strip()):
             return text
     for key in keys:
+        if rule.argument is None and _is_secret(key, arguments):
+            continue
         value = arguments[key] if key in arguments else _reach(arguments, key) if "." in key else None
         if value is not None and (text := value.strip() if isinstance(value, str) else _text(value)):
             return _telling(key, text)
     if rule.argument is not None:
         return ""
-    others = (value for key, value in arguments.items() if key != "action" and isinstance(value, str))
+    others = (
+        value
+        for key, value in arguments.items()
+        if key != "action" and isinstance(value, str) and not _is_secret(key, arguments)
+    )
     return next((text for value in others if (text := value.strip()) and len(text) <= _SHORT_CHARS), "")
 
 
+def _is_secret(key: str, arguments: Mapping[str, object]) -> bool:
+    """Whether `key` holds a secret that only its name or another argument's words give away.
+
+    A browser's `{"element": "Password field", "text": …}`, a store's `{"name": "DB_PASSWORD", "value": …}`.
+    """
+    if key in _FILLED:
+        said = (value for name, value in arguments.items() if name != key and isinstance(value, str))
+        return any(len(text) <= _SHORT_CHARS and names_a_secret(text) for text in said)
+    return names_a_secret(key)
+
+
+_FILLED: Final = frozenset({"text", "value", "content", "data", "input", "fill"})
 _WELL_KNOWN: Final = (
     "command",
     "cmd",

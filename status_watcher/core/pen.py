@@ -64,7 +64,12 @@ class Pen:
     def _name(self, text: str) -> str:
         """A label, an agent's name or a tool's, on one line; a colon behind it makes no emoji of its end."""
         text = clip(self._open(text), NAME_CHARS)
-        return _closing_nothing(neutralise(f"{text}:")[:-1]) if text else "unnamed"
+        if not text:
+            return "unnamed"
+        name = neutralise(f"{text}:")[:-1]
+        # A tool may be called `#`: with a blank behind it, that begins a heading.
+        begins_block = neutralise(text).startswith(ZWSP) and not name.startswith(ZWSP)
+        return _closing_nothing(ZWSP + name if begins_block else name)
 
     def _open(self, text: str) -> str:
         """What everybody may see of `text`."""

@@ -1,7 +1,7 @@
 """Secrets out of agent text: our own token, and what has the shape or the place of somebody's.
 
 Own rules rather than a detector library: detect-secrets 1.5.0 finds 58 of the corpus's 265 without its
-entropy plugins, which call `git` and `commit` secrets, and takes three times as long for a line; scrubadub
+entropy plugins, which call `git` and `commit` secrets, and takes twice as long for a line; scrubadub
 and Presidio look for people's data, with scikit-learn and spaCy; trufflehog3 rests since 2024; gitleaks and
 trufflehog are programs in Go. The formats of tokens were checked against gitleaks' rules.
 
@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import quote
 
-from status_watcher.core.redact_mark import REDACTED
+from status_watcher.core.redact_code import CALLS, without_inserted
+from status_watcher.core.redact_code import ROWS as CODE
+from status_watcher.core.redact_commands import without_arguments
+from status_watcher.core.redact_mark import REDACTED, without_rows
 from status_watcher.core.redact_places import without_placed_secrets
+from status_watcher.core.redact_said import ROWS as SAID
 from status_watcher.core.redact_shapes import without_shaped_secrets
-from status_watcher.core.redact_values import without_named_values
+from status_watcher.core.redact_values import NAMES, without_named_values
 
 __all__ = ["MAX_CHARS", "REDACTED", "Redactor", "redact", "without_cut_word"]
 
@@ -47,11 +51,22 @@ def redact(text: str, secrets: Redactor) -> str:
         text = secrets.own.sub(REDACTED, text)
     if len(text) < _SHORTEST_CHARS:
         return text
-    text = without_placed_secrets(text, text.lower())
+    lowered = _lowered(text)
+    text = without_arguments(text, lowered)
+    text = without_placed_secrets(text, lowered)
+    text = without_rows(CALLS, without_rows(SAID, text, lowered), lowered)
+    if NAMES.search(lowered):
+        text = without_inserted(without_rows(CODE, text, lowered), lowered)
+        text = without_named_values(text, _lowered(text))
+    return without_shaped_secrets(text)
+
+
+def _lowered(text: str) -> str:
+    """`text` in small letters, as long as it is: some capitals have two small letters."""
     lowered = text.lower()
-    if len(lowered) != len(text):  # some capitals have two small letters
+    if len(lowered) != len(text):
         lowered = "".join(small if len(small := char.lower()) == 1 else char for char in text)
-    return without_shaped_secrets(without_named_values(text, lowered))
+    return lowered
 
 
 _SHORTEST_CHARS: Final = 7

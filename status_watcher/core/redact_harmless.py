@@ -14,10 +14,10 @@ def is_harmless(found: re.Match[str], name: str, *, of_words: bool) -> bool:
     inner = value.strip("\\\"'`")
     if not inner or (_LITERAL_DOLLAR.match(value) is None and _REFERENCE.match(inner)):
         return True
-    if inner.casefold() in _NOTHING or inner[0].isspace():
+    if inner.casefold() in _NOTHING or inner[0].isspace() or inner[0] in ")],":
         return True
     if value[0] in "\\\"'`":
-        return False
+        return by in _COMPARED and " " in inner
     after = text[end : end + 1]
     if after and after in "([" and _IDENTIFIER.fullmatch(inner):
         return True
@@ -33,12 +33,19 @@ def is_harmless(found: re.Match[str], name: str, *, of_words: bool) -> bool:
     return inner.isdecimal() and len(inner) < 6 and name in {"token", "pass", "pw"}
 
 
+def is_reference(value: str) -> bool:
+    """Whether `value`, without quotation marks, only says where a secret is: `$PW`, `{{ pw }}`, `***`."""
+    return _REFERENCE.match(value) is not None
+
+
+_COMPARED: Final = frozenset({"==", "===", "!=", "!=="})
 _NOTHING: Final = frozenset(
     (  # noqa: SIM905 - as a list they would fill a page
         "none null true false nil undefined str string bytes any object number int integer boolean bool"
         " required optional missing invalid expired empty unknown read write admin hidden redacted wrong"
         " incorrect await new not is async function lambda yield self this set unset yes no ok failed"
-        " typeof char const var let final value secretstr secretbytes falsch gesperrt ungültig"
+        " typeof include omit char const var let final value secretstr secretbytes pw pwd falsch gesperrt"
+        " ungültig"
     ).split()
 )
 _REFERENCE: Final = re.compile(

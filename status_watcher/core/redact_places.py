@@ -3,33 +3,50 @@
 import re
 from typing import Final
 
-from status_watcher.core.redact_mark import REDACTED
+from status_watcher.core.redact_mark import REDACTED, Row, without_rows
 
 
 def without_placed_secrets(text: str, lowered: str) -> str:
     """`text` without what stands where a secret stands; `lowered` is the same in small letters."""
-    for marks, pattern in _PLACES:
-        for mark in marks:
-            if mark in lowered:
-                text = pattern.sub(_KEPT, text)
-                break
+    text = without_rows(_PLACES, text, lowered)
+    if ("-u" in lowered or "/u" in lowered or "/ru" in lowered or " -D" in text) and not _P_IS_ANOTHER.search(
+        lowered
+    ):
+        text = _USER_AND_PASSWORD.sub(_KEPT, text)
     return _PGPASS.sub(_KEPT, text) if text.count(":") >= 4 else text
 
 
 _KEPT: Final = rf"\1{REDACTED}"
 
 _PGPASS: Final = re.compile(
-    r"^([\w.*-]{1,128}:(?:\d{4,5}|\*):[^\s:]{1,64}:[^\s:]{1,64}:)(?!\$)[^\s(]+$", re.MULTILINE
+    r"((?:^|(?<=[\s\"']))(?![0-9a-fA-F]{1,4}:)[\w.*-]{1,128}:(?:\d{4,5}|\*):[^\s:]{1,64}:[^\s:]{1,64}:)"
+    r"(?!\$)[^\s('\"]+",
+    re.MULTILINE,
 )
 
 # What a shell takes for one word and is no reference: a value in quotes, or up to a delimiter.
 _REFERENCE: Final = r"""(?!\\*["'`]?(?:\$[\w{(@]|%\w+%["'\s]|\{\{|<|\*{3}|\())"""
 _WORD: Final = rf"""{_REFERENCE}(?:\\+["'][^"'\\]*|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'`&;|<>(){{}}]+)"""
-_WITHIN: Final = r"[^\n|;&]{0,200}?[ \t]"  # up to an option of the same command
-_REGISTRIES: Final = r"docker|podman|nerdctl|buildah|skopeo|helm|oras|crane|az|cf|npm|gitea|tea|acr"
-_NAMED: Final = r"(?i:password|passwd|passphrase|secret|token|api[_-]?key|secretkey|accesskey)"
+_BOUNDED: Final = r"""\\*["']?[^\s"'`\\|;&<>-][^\s"'`\\|;&<>]{0,80}"""
+_BETWEEN: Final = r"""(?:\\*["']?,?[ \t]+\\*["']?)"""  # words of a command, be it a list in code
+_BEHIND: Final = rf"(?:{_BETWEEN}|[:=])"
+_IN_PATHS: Final = r"(?i:passw|secret|token|_pass\b|[.]pass\b|pgpass|[_-]key\b)"
+# A command that asks for a password, up to its end.
+_ASKING: Final = (
+    r"[^\n|;&<]{0,100}?(?:\b(?:(?:ch|smb)?passwd|cryptsetup|kinit|su|keepassxc-cli|wg|veracrypt)\b"
+    r"|\bsudo[ \t][^\n|;&<]{0,20}?-S\b|-stdin\b|--with-token\b|-fd[ =]0\b|--data-file=-"
+    r"|\bsecrets?[ \t]+(?:create|put|set|add)\b|\benv[ \t]+add\b)[^\n|;&<]{0,100}"
+)
 
-_PLACES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = tuple(
+# A user and a password as options of one command, whatever the command: `-u bob -p pw`, `/u:bob /p:pw`.
+_USER_AND_PASSWORD: Final = re.compile(
+    rf"""((?<=[\s"'])(?:-(?:u|U|au|D|user|username)|--user(?:name)?|/r?u(?:ser)?)\b{_BEHIND}?{_BOUNDED}"""
+    rf"""(?:{_BETWEEN}-{{1,2}}[A-Za-z][\w-]{{0,40}}(?:(?:{_BETWEEN}|=){_BOUNDED})?){{0,3}}?{_BETWEEN}"""
+    rf"""(?:-(?:p|P|w|ap|pw|pass)|/r?p)\b{_BEHIND})(?![-./~]|\\*["']?[\d.:]+(?:\b|$)){_WORD}"""
+)
+_P_IS_ANOTHER: Final = re.compile("mysql|mariadb|journalctl")  # a priority, or only glued to the password
+
+_PLACES: Final[tuple[Row, ...]] = tuple(
     (marks, re.compile(pattern))
     for marks, pattern in (
         # Credentials in URLs. A user alone, or one whose password says that there is none, is a token.
@@ -45,12 +62,24 @@ _PLACES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = tuple(
                 r"""(?!\$[\w{(])[^&#\s"'`(<]+"""
             ),
         ),
-        (("/hooks/",), r"(/hooks/)[a-z0-9]{26}"),  # Mattermost
-        (("hooks.slack",), r"(hooks\.slack(?:-gov)?\.com/[a-z]{1,20}/)[\w/-]+"),
-        (("/webhooks/",), r"(/api/(?:v\d{1,2}/)?webhooks/\d{1,30}/)[\w/-]+"),  # Discord
-        (("/webhookb2/", "/hooks/catch/"), r"(/webhookb2/|hooks\.zapier\.com/hooks/catch/)[\w@/-]+"),
+        # Mattermost, Slack, Discord, Teams, Zapier, Feishu and others: all behind some short names.
+        (
+            ("hook", "/key/"),
+            (
+                r"""(\bhooks?\.[\w.-]{1,64}/[a-z]{1,20}/(?:catch/\d{1,12}/)?"""
+                r"""|/(?:\w{0,20}hook(?:s|b2)?|key)/(?:\d{1,30}/)?+)"""
+                r"""(?=[\w@-]{0,64}\d|[\w@-]{24})[\w@/-]{20,}"""
+            ),
+        ),
         (("/bot",), r"(/bot)\d{6,12}:[\w-]{20,}"),  # Telegram
         # Headers. "bearer" alone is a word of English, what follows must look made by a machine.
+        (
+            ("digest ", "aws4-", "oauth ", "hawk ", "signature "),
+            (
+                r"((?i:authorization\\*[\"']?[ \t]*[:=][ \t]*"
+                r"(?:digest|aws4-[a-z0-9-]{1,20}|oauth|hawk|signature)[ \t]+))(?=\w+=)[^\n'(]+"
+            ),
+        ),
         (
             ("authorization",),
             (
@@ -60,6 +89,7 @@ _PLACES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = tuple(
                 r"""(?=[^\s"'`\\,;(]{5})[^\s"'`\\,;(]+"""
             ),
         ),
+        (("cookies",), r"((?i:\bcookies)[ \t]*=[ \t]*\{)[^{}\n(]*:[^{}\n(]+(?=\})"),
         (("cookie",), r"""((?i:\bcookie\\*["']?):[ \t]*\\*["']?)(?!\$)[^"'`\r\n(]*=[^"'`\r\n(]+"""),
         (
             ("bearer",),
@@ -73,38 +103,49 @@ _PLACES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = tuple(
                 r"""(?!\d+:\d|\w+://)[^\s:"'`]+:)(?!\$[\w{(])[^\s"'`(]+"""
             ),
         ),
-        (("sshpass",), rf"(\bsshpass[ \t]+-p[ \t]*){_WORD}"),
-        (
-            ("mysql", "mariadb", "7z"),
-            rf"(\b(?:mysql|mysql(?:dump|admin|import)|mariadb(?:-\w+)?|7z[ar]?)\b{_WITHIN}-p){_WORD}",
-        ),
-        (
-            ("login", "twine"),
-            rf"(\b(?:(?:{_REGISTRIES})\b[^\n|;&]{{0,60}}\blogin|twine|login)\b{_WITHIN}-p[ \t=]+){_WORD}",
-        ),
-        (("sqlcmd", "zip", "bcp"), rf"(\b(?:sqlcmd|bcp|unzip|zip|zipcloak)\b{_WITHIN}-P[ \t]*){_WORD}"),
-        (("redis-cli", "valkey-cli"), rf"(\b(?:redis|valkey)-cli\b{_WITHIN}-a[ \t]+){_WORD}"),
-        (("ldap",), rf"(\bldap[a-z]{{3,10}}\b{_WITHIN}-w[ \t]*){_WORD}"),
-        (("openssl",), rf"(\bopenssl\b{_WITHIN}-[kK][ \t]+)(?![\w./-]+\.\w)(?!/){_WORD}"),
         (("pass:",), rf"(\bpass:){_WORD}"),
-        (("smb", "rpcclient"), r"""((?:-U|--user=)[ \t]*["']?[^\s%"']{1,64}%)(?!\$)[^\s"'(]+"""),
         (
-            ("-stdin", "--with-token", "sudo -s", "passwd"),
+            ("-u", "--user"),
+            r"""((?:^|(?<=[\s"']))(?:-U[ \t]*|--user[ \t=])["']?[^\s%"']{1,64}%)(?!\$)[^\s"'(]+""",
+        ),
+        # What is said into a command that asks for a password.
+        (
+            ("echo ", "printf ", "yes "),
             (
-                rf"""(\b(?:echo|printf)(?:[ \t]+-n|[ \t]+["']?%s(?:\\n)?["']?)?[ \t]+){_WORD}"""
-                r"""(?=[ \t]*\|[ \t]*(?:[^\n|]{0,80}--(?:pass(?:word)?-stdin|with-token)"""
-                r"""|sudo[ \t][^\n|]{0,20}-S|(?:sudo[ \t]+)?(?:ch)?passwd))"""
+                rf"""(\b(?:echo|printf|yes)(?:[ \t]+-[neE]{{1,3}}|[ \t]+["']?%s(?:\\n)?["']?)?[ \t]+)"""
+                rf"""{_WORD}(?=[ \t]*(?:\|[ \t]*{_ASKING}"""
+                rf"""|(?:>>?|\|[ \t]*(?:sudo[ \t]+)?tee)[ \t]*[^\s;&|]{{0,128}}{_IN_PATHS}))"""
             ),
         ),
         (
-            ("<<<",),
-            rf"(\b(?:sudo[ \t]+-S\b|[^\n|;&]{{0,80}}-stdin\b)[^\n|;&]{{0,80}}<<<[ \t]*){_WORD}",
+            ("<<",),
+            rf"((?:^|[\n;&|(]){_ASKING}(?:<<<[ \t]*|<<-?[ \t]*[\"']?\w{{1,20}}[\"']?[ \t]*\n)){_WORD}",
         ),
+        (
+            ("send",),
+            (
+                r"""((?i:assword:?)[ \t]*\\*["']?[)};]?\s*(?:\w{1,20}\.)?send(?:line)?+\(?+(?:[ \t]+--)?+"""
+                rf"""[ \t]*){_WORD}"""
+            ),
+        ),
+        # A user and a password before a host; before Oracle's database.
+        (
+            ("@",),
+            (
+                r"""((?<![\w:/@])(?!(?i:mailto|sips?|acct|xmpp):)[\w.\\/-]{1,64}:)"""
+                r"""[^\s:@/"'`(]{1,128}(?=@(?:\d{1,3}\.\d|localhost\b|(?:tcp|unix)\())"""
+            ),
+        ),
+        (("oracle:",), r"""(\boracle:\w{1,10}:\w{1,64}/)[^\s@"'(]{1,128}(?=@)"""),
         # Files of logins, and what servers are told.
         (
             ("password ", "passwd "),
-            rf"((?i:\b(?:login|user)[ \t]+\S{{1,128}}\s+(?:password|passwd)[ \t]+)){_WORD}",
+            (
+                r"((?i:\b(?:login|user(?:name)?)[ \t]+(?!(?:and|or|und|oder|[^\w\"'])\s)\S{0,127}[^\s,;:.]\s+"
+                rf"(?:password|passwd)[ \t]+(?:\d[ \t]+)?+)){_WORD}"
+            ),
         ),
+        (("ftp",), rf"(\nuser[ \t]+\S{{1,64}}[ \t]+){_WORD}(?=\n)"),
         (("requirepass", "masterauth"), rf"(\b(?:requirepass|masterauth)[ \t]+){_WORD}"),
         (
             ("identified", "password"),
@@ -113,13 +154,5 @@ _PLACES: Final[tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]] = tuple(
                 r"|\bset[ \t]+password[ \t]+for[ \t]+\S{1,128}[ \t]*=)[ \t]*)'[^'(]+'?"
             ),
         ),
-        (
-            ('value="', "value='"),
-            (
-                rf"""((?i:(?:key|name)=["'][^"'\n]{{0,64}}{_NAMED}["'][ \t]+value=["']))"""
-                r"""(?!\$)[^"'(\n]+"""
-            ),
-        ),
-        (("</",), rf"(<[\w:.-]{{0,64}}{_NAMED}>)(?!\$)[^<\s(]{{1,512}}(?=</)"),
     )
 )

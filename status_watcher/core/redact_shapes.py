@@ -13,6 +13,8 @@ def without_shaped_secrets(text: str) -> str:
         text = _KEY_MATERIAL.sub(REDACTED, text)
     if "eyJ" in text:
         text = _JSON_WEB_TOKEN.sub(REDACTED, text)
+    if "$" in text:
+        text = _PASSWORD_HASH.sub(rf"\1{REDACTED}", text)
     for gate, pattern in _GATED:
         if gate in text:
             text = pattern.sub(REDACTED, text)
@@ -28,11 +30,19 @@ _KEY_MATERIAL: Final = re.compile(
 # Header, body and, unless it was cut, signature.
 _JSON_WEB_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 
+# Hashes of passwords, as crypt(3) and its successors write them, and Django: `pbkdf2_sha256$600000$…`.
+_PASSWORD_HASH: Final = re.compile(
+    r"(\$(?:[1567y]|2[abxy]|gy|sha1|md5|apr1|argon2(?:i|d|id)|scrypt|bcrypt-sha256|pbkdf2(?:-sha\d{1,3})?)\$"
+    r"|\b(?:pbkdf2_sha\d{1,3}|scrypt|md5|bcrypt)\$)(?=[^\s:\"']{0,256}[$./=\d])[A-Za-z0-9./$+=,_-]{16,}"
+)
 # What has its mark in the middle: found from there is too slow, so each is tried only where the mark is seen.
 _GATED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("-us", re.compile(r"[0-9a-f]{32}-us\d{1,2}(?![A-Za-z0-9_])")),  # Mailchimp
     ("Q~", re.compile(r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{20,}")),  # Azure AD
     (".atlasv1.", re.compile(r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{20,}")),  # Terraform
+    ("RAM-SHA", re.compile(r"(?<=SCRAM-SHA-256\$)\d{1,8}:[A-Za-z0-9+/=$:]{20,}")),  # PostgreSQL
+    (":::", re.compile(r"[0-9a-f]{32}:[0-9a-f]{32}(?=:::)")),  # Windows
+    ("'*", re.compile(r"(?<='\*)[0-9A-F]{40}(?=')")),  # MySQL
     (":A", re.compile(r"(?<![0-9])\d{6,12}:A[A-Za-z0-9_-]{32,40}")),  # Telegram
     ("Account", re.compile(r"(?<=AccountKey=)[A-Za-z0-9+/=]{20,}")),  # Azure storage
 )
@@ -42,6 +52,8 @@ _DOTTED: Final = "[A-Za-z0-9_.-]{10,}"
 _ALNUM: Final = "[A-Za-z0-9]{10,}"
 _HEX: Final = "[0-9a-fA-F]{10,}"
 _BASE64: Final = "[A-Za-z0-9+/=]{20,}"
+_MIXED: Final = r"(?=[A-Za-z]{0,31}\d)(?=\d{0,31}[A-Za-z])[A-Za-z0-9]{24,}"
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 _SURE: Final[tuple[tuple[str, str], ...]] = (
     # Prefixes that their providers chose to be found by, wherever in a word. What must follow is shorter than
@@ -123,6 +135,9 @@ _SURE: Final[tuple[tuple[str, str], ...]] = (
     ("shippo_", "(?:live|test)_[0-9a-fA-F]{10,}"),
     ("lsv2_", "(?:pt|sk)_[A-Za-z0-9_]{10,}"),  # LangSmith
     ("nvapi-", _TAIL),
+    ("tvly-", "(?:dev|prod)-[A-Za-z0-9]{20,}"),
+    ("jina_", "[A-Za-z0-9]{30,}"),
+    ("RGAPI-", _UUID),  # Riot Games
     ("bkua_", _ALNUM),  # Buildkite
     ("CLOJARS_", _ALNUM),
     ("phc_", "[A-Za-z0-9]{30,}"),  # PostHog
@@ -143,6 +158,13 @@ _AT_A_BOUNDARY: Final[tuple[tuple[str, str], ...]] = (
     ("r8_", "[A-Za-z0-9]{20,}"),  # Replicate
     ("xai-", "[A-Za-z0-9]{20,}"),
     ("1//0", "[A-Za-z0-9_-]{20,}"),  # Google
+    # Whoever has no prefix of their own takes one of these.
+    *(
+        (f"{kind}{glue}", rf"(?:[a-z0-9]{{1,8}}[-_]){{0,2}}(?:{_MIXED}|{_UUID})")
+        for kind in ("sk", "rk", "tk", "ak", "pat", "tok", "token", "fc", "secret", "apikey")
+        for glue in "-_"
+    ),
+    ("nsec1", "[02-9ac-hj-np-z]{20,}"),  # Nostr
     ("SK", "[0-9a-f]{32}"),  # Twilio
     ("key-", "(?<![-_]key-)[0-9a-f]{32}"),  # Mailgun
     ("dapi", "[0-9a-f]{32}"),  # Databricks

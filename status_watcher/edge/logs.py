@@ -1,8 +1,9 @@
 """One JSON object per log line, on stderr or in a rotated file, ours and the libraries' alike.
 
-A log call never raises, never blocks on who reads the log, and never lets the token through. Lines go through
-a bounded queue to a thread, because a pipe that nobody empties blocks its writer (and making it non-blocking
-would change it for everybody who shares it).
+A log call never raises, never blocks on who reads the log, and never lets a secret through: no text of
+an agent is logged on purpose, but a path, a name or an error's words may hold one. Lines go through a bounded
+queue to a thread, because a pipe that nobody empties blocks its writer (and making it non-blocking would
+change it for everybody who shares it).
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -23,12 +25,14 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from status_watcher.core.redact import REDACTED, Redactor, redact
 from status_watcher.core.traces import trace_of_exc_info
 
 _MOST_QUEUED_LINES = 2000
 _FILE_MAX_BYTES = 5 * 1024 * 1024
 _ROTATED_FILES = 3
-_REDACTED = b"[redacted]"
+_UNREDACTED_FIELDS = frozenset({"timestamp", "level"})
+_REMEMBERED_TEXTS = 1024
 _STDERR_FD = 2
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -127,7 +131,8 @@ class RotatedFile(logging.handlers.RotatingFileHandler):
 def configure(level: str, secrets: Iterable[str], log_file: Path | None = None) -> Logs:
     """Send structlog's and the standard library's lines to stderr, or to `log_file`, from `level` upwards.
 
-    Each of `secrets` becomes "[redacted]" wherever it stands in a line. A second call replaces the first.
+    Each of `secrets` becomes "(redacted)" wherever it stands in a line, and so does in each of its texts what
+    a box would not show. A second call replaces the first.
     Libraries speak from "warning" upwards only: at "debug" watchdog would log each of our own events.
     """
     logs = Logs(RotatedFile(log_file) if log_file else Descriptor(_STDERR_FD))
@@ -141,9 +146,9 @@ def configure(level: str, secrets: Iterable[str], log_file: Path | None = None) 
         structlog.processors.ExceptionRenderer(trace_of_exc_info),
         structlog.processors.JSONRenderer(serializer=safe_dumps),
     ]
-    redact = _redactor(secrets)
+    redact_line = _line_redactor(secrets)
     structlog.configure(
-        processors=[*shared, *to_line, cast("Processor", redact)],
+        processors=[*shared, *to_line, cast("Processor", redact_line)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         # Called for `write` and `flush` alone.
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", logs)),
@@ -153,7 +158,7 @@ def configure(level: str, secrets: Iterable[str], log_file: Path | None = None) 
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *to_line, _to_text],
     )
-    handler = _LibraryLines(lambda line: logs.write(redact(None, "", line) + b"\n"))
+    handler = _LibraryLines(lambda line: logs.write(redact_line(None, "", line) + b"\n"))
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for former in root.handlers[:]:
@@ -197,19 +202,53 @@ class _LibraryLines(logging.Handler):
         self._write(line)
 
 
-def _redactor(secrets: Iterable[str]) -> Callable[[WrappedLogger, str, bytes], bytes]:
+def _line_redactor(secrets: Iterable[str]) -> Callable[[WrappedLogger, str, bytes], bytes]:
     """Works on the finished line, so that no nesting, key or traceback escapes it."""
     needles = {secret.encode() for secret in secrets if secret}
     # As JSON spells them, where that differs.
     needles |= {orjson.dumps(needle.decode())[1:-1] for needle in needles}
     ordered = sorted(needles, key=len, reverse=True)
+    nobody = Redactor()
+    shown = lru_cache(maxsize=_REMEMBERED_TEXTS)(lambda text: redact(text, nobody))
 
-    def redact(_: WrappedLogger, __: str, line: bytes) -> bytes:
+    def redact_line(_: WrappedLogger, __: str, line: bytes) -> bytes:
         for needle in ordered:
-            line = line.replace(needle, _REDACTED)
-        return line
+            line = line.replace(needle, REDACTED.encode())
+        return _with_fields(line, shown)
 
-    return redact
+    return redact_line
+
+
+def _with_fields(line: bytes, shown: Callable[[str], str]) -> bytes:
+    """The line as it is unless one of its texts is shown otherwise."""
+    try:
+        fields = _parsed(line)
+        changed = {
+            name: value if name in _UNREDACTED_FIELDS else _in_all_texts(value, shown)
+            for name, value in fields.items()
+        }
+    except RecursionError:
+        return safe_dumps({"event": "unloggable_event", "level": "error", "reason": "nested beyond measure"})
+    return line if changed == fields else safe_dumps(changed)
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", orjson.loads(line))
+    except orjson.JSONDecodeError:  # NaN
+        return cast("dict[str, Any]", json.loads(line))
+
+
+def _in_all_texts(value: Any, shown: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return shown(value)
+        case list():
+            return [_in_all_texts(item, shown) for item in value]
+        case dict():
+            return {shown(name): _in_all_texts(item, shown) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _to_text(_: WrappedLogger, __: str, line: EventDict | bytes) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import orjson
 import pytest
@@ -75,13 +76,70 @@ def test_the_token_is_redacted_wherever_it_stands(written):
     content, lines = written(act)
     assert len(lines) == 4
     assert TOKEN.encode() not in content
-    assert content.count(b"[redacted]") == 6
+    assert content.count(b"(redacted)") == 6
+
+
+def test_what_a_box_would_not_show_is_not_logged_either(written):
+    secret = "lampe" + "kobold" + "72"
+
+    def act(log):
+        log.warning(
+            "failed",
+            reason=f"password={secret}",
+            nested={"list": [f"https://bob:{secret}@example.com/x"], f"--token {secret}": 1},
+            args=("htpasswd", f"mysql -u root -p{secret} shop"),
+            thing=Path(f"/srv/api_key={secret}/x"),
+            odd=float("nan"),
+        )
+        logging.getLogger("foreign").error("curl -u bob:%s", secret)
+        try:
+            int(f"password {secret}")
+        except ValueError:
+            log.exception("failed")
+
+    content, lines = written(act)
+    assert len(lines) == 3
+    assert secret.encode() not in content
+    assert content.count(b"(redacted)") == 6
+    assert lines[0]["event"] == "failed"
+    assert lines[0]["args"][1] == "mysql -u root -p(redacted) shop"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "agent:main:mattermost:channel:w8bqo5kgn3rk7jzdcyx6s1fthe:thread:k7cpt8ah6bnsdxq4ejr1zwgfyo",
+        "agent:main:subagent:3f1b8a52-7f0e-4c5d-8a6e-0b9d3c2f1e44",
+        "agent:ops:cron:gitea-status-watcher-17-abc123:run:0b9d3c2f-1e44-4c5d-8a6e-3f1b8a527f0e",
+        "agent:main:openresponses-user:token-test",
+        "/root/.openclaw/agents/main/sessions/3f1b8a52-7f0e-4c5d-8a6e-0b9d3c2f1e44-topic-12.jsonl",
+        "/var/lib/status-watcher/ledger.jsonl.tmp-1732204800-12345",
+        "http://127.0.0.1:18789/api/v4/posts/k7cpt8ah6bnsdxq4ejr1zwgfyo/patch",
+        "https://chat.example.com/team/pl/w8bqo5kgn3rk7jzdcyx6s1fthe",
+        "[Errno 111] Connect call failed ('127.0.0.1', 8065)",
+        "Cannot connect to host chat.example.com:443 ssl:default [Name or service not known]",
+        "401 Invalid or expired session, please login again. (api.context.session_expired.app_error)",
+        "MM_TOKEN_FILE: must be a readable file with one line",
+        "anthropic/claude-sonnet-4-5-20250929",
+    ],
+)
+def test_what_operators_look_for_stays_readable(written, value):
+    _, (line,) = written(lambda log: log.info("state_changed", value=value, nested=[{value: value}]))
+    assert (line["value"], line["nested"]) == (value, [{value: value}])
+
+
+def test_a_line_nested_beyond_measure_is_none_of_ours(written):
+    deep: list[object] = []
+    for _ in range(3000):
+        deep = [deep]
+    _, (line,) = written(lambda log: log.info("x", value=deep))
+    assert line["event"] == "unloggable_event"
 
 
 def test_a_token_that_json_escapes_is_redacted_too(written):
     token = 'quo"te\\back-slash'
     content, (line,) = written(lambda log: log.info("x", value=token), secrets=(token,))
-    assert line["value"] == "[redacted]"
+    assert line["value"] == "(redacted)"
     assert b"back-slash" not in content
 
 

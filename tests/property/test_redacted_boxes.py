@@ -39,6 +39,13 @@ SHAPES = [
     ("postgres://app:{}@db/app", HEX, 24),
     ("curl -u bob:{} https://x", ALNUM, 24),
     ("sshpass -p {} ssh host", ALNUM, 24),
+    ("htpasswd -b f bob {}", ALNUM, 24),
+    ("mc alias set n http://h:9000 a {}", HEX, 24),
+    ("mysql -uroot -p{} shop", HEX, 24),
+    ('["redis-cli", "-a", "{}"]', ALNUM, 24),
+    ("mongosh -u app -p {} db", HEX, 24),
+    ('smtp.login("bob", "{}")', HEX, 24),
+    ("DB_PASSWORD: {}", HEX, 24),
     ("-----BEGIN PRIV" + "ATE KEY-----\n{}\n-----END PRIV" + "ATE KEY-----", ALNUM, 200),
 ]
 FILLER = [

@@ -32,32 +32,41 @@ def leaked(secret: str, shown: str) -> list[str]:
     return sorted(piece for piece in pieces if "\n" not in piece and piece in shown)
 
 
-POSITIVES = cases("positives.json")
-HELD_OUT = cases("held_out.json")
-ORDINARY = (CORPUS / "ordinary.txt").read_text(encoding="utf-8").splitlines()
+def ordinary(*names: str) -> list[str]:
+    return [
+        line for name in names for line in (CORPUS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    ]
+
+
+FILES = ["positives.json", "held_out.json", "wider.json", "wider_held_out.json"]
+CORPORA = {name.removesuffix(".json"): cases(name) for name in FILES}
+ORDINARY = ordinary("ordinary", "wider_ordinary", "wider_ordinary_held_out")
+every_corpus = pytest.mark.parametrize("corpus", CORPORA.values(), ids=list(CORPORA))
 
 
 def test_corpus_is_as_large_as_promised():
-    assert len(POSITIVES) >= 200
-    assert len({kind for kind, _, _ in POSITIVES}) >= 30
-    assert len(HELD_OUT) * 5 >= len(POSITIVES) + len(HELD_OUT)
-    assert len(set(ORDINARY)) >= 300
+    for shown, hidden, least in (("positives", "held_out", 200), ("wider", "wider_held_out", 150)):
+        assert len(CORPORA[shown]) >= least
+        assert len(CORPORA[hidden]) >= least // 4
+    assert len({kind for kind, _, _ in CORPORA["positives"]}) >= 30
+    assert len({kind for kind, _, _ in CORPORA["wider"]}) >= 60
+    assert len(set(ORDINARY)) >= 400
 
 
-@pytest.mark.parametrize("name", ["positives.json", "held_out.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_corpus_is_stored_in_pieces_too_short_to_be_a_secret(name):
     for case in json.loads((CORPUS / name).read_text(encoding="utf-8")):
         for key in ("before", "prefix", "secret", "after"):
             assert all(len(part) <= 10 for part in case[key]), case["kind"]
 
 
-@pytest.mark.parametrize("corpus", [POSITIVES, HELD_OUT], ids=["positives", "held out"])
+@every_corpus
 def test_no_secret_of_the_corpus_survives(corpus):
     missed = [(kind, text) for kind, text, secret in corpus if leaked(secret, redact(text, NOBODY))]
     assert missed == []
 
 
-@pytest.mark.parametrize("corpus", [POSITIVES, HELD_OUT], ids=["positives", "held out"])
+@every_corpus
 def test_without_the_redactor_every_secret_of_the_corpus_shows(corpus):
     assert all(leaked(secret, text) for _, text, secret in corpus)
 
@@ -67,14 +76,14 @@ def test_ordinary_lines_stay_readable():
     assert len(changed) * 50 <= len(ORDINARY), changed  # 2 %
 
 
-@pytest.mark.parametrize("corpus", [POSITIVES, HELD_OUT], ids=["positives", "held out"])
+@every_corpus
 def test_what_is_redacted_stays_so(corpus):
     for _, text, _ in corpus:
         once = redact(text, NOBODY)
         assert redact(once, NOBODY) == once
 
 
-@pytest.mark.parametrize("name", ["positives.json", "held_out.json"])
+@pytest.mark.parametrize("name", FILES)
 def test_most_of_what_surrounds_a_secret_stays(name):
     """A redactor that blanks whole lines would find everything."""
     kept = around = 0

@@ -43,5 +43,10 @@ def test_colon_behind_a_name_makes_no_emoji_of_its_end():
     assert f"{PEN.name('run :smile')}:" == "run :\u200bsmile:"
 
 
+@pytest.mark.parametrize("name", ["#", "######", "-", "+", "1.", "2)"])
+def test_name_with_a_blank_behind_it_begins_no_block(name):
+    assert PEN.name(name) == f"\u200b{name}"
+
+
 def test_name_of_nothing_to_see_is_unnamed():
     assert PEN.name("\u200b \n") == "unnamed"
