@@ -46,6 +46,8 @@ class Lines:
     """Entries older than this were copied from another session (a fork, a rewind, a switch of branches) and
     make no turns here; 0 if none were. Told with the first batch of a reading from the beginning.
     """
+    filed_as: SessionId | None = None
+    """The session that the file's name, or the index, says it holds, where the header says another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class TranscriptGone:
     agent: AgentId
     session_id: SessionId
     how: Literal["reset", "deleted", "missing"]
+    at_ms: int = 0
+    """When it was archived, by the archive's name; 0 if nothing tells."""
 
 
 News = Lines | IndexSeen | TranscriptGone

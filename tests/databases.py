@@ -82,23 +82,57 @@ class _Branch:
         return path[::-1]
 
 
+def schema() -> str:
+    """The tables that we read, as a live gateway makes them."""
+    return (DATA / "schema.sql").read_text(encoding="utf-8")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that writes, whether there is a database yet or not; readable by us alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    # A CHECK of the gateway's schema uses it; SQLite has it from 3.43 on.
+    db.create_function(
+        "octet_length", 1, lambda text: len(text.encode()) if text is not None else None, deterministic=True
+    )
+    return db
+
+
+def create(db: sqlite3.Connection, tables: str, version: int | None = None) -> None:
+    """Make an empty database one of these tables, in the journal mode of a gateway's."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.executescript(f"BEGIN;\n{tables}\nCOMMIT;")
+    if version is not None:
+        db.execute(f"PRAGMA user_version = {version}")
+
+
+def put(
+    db: sqlite3.Connection, table: str, columns: dict[str, Any], key: str = "", *, once: str = ""
+) -> None:
+    """Insert a row, or change the one that has its key but for the column written `once`."""
+    names = ", ".join(columns)
+    marks = ", ".join("?" * len(columns))
+    changes = ", ".join(
+        f"{name} = excluded.{name}" for name in columns if name not in [*key.split(", "), once]
+    )
+    upsert = f" ON CONFLICT ({key}) DO UPDATE SET {changes}" if key else ""
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks}){upsert}", tuple(columns.values()))
+
+
+def put_meta(db: sqlite3.Connection, agent: str, now_ms: int) -> None:
+    """What the database says of itself."""
+    columns = {"meta_key": "primary", "role": "agent", "schema_version": SCHEMA_VERSION, "agent_id": agent}
+    put(db, "schema_meta", columns | {"app_version": APP_VERSION, "created_at": now_ms, "updated_at": now_ms})
+
+
 class DatabaseWriter:
     """One agent's database, held open as its gateway holds it; closing it is the gateway's clean end."""
 
     def __init__(self, state_dir: Path, agent: str = "main") -> None:
-        folder = state_dir / "agents" / agent / "agent"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / "openclaw-agent.sqlite"
+        self.path = state_dir / "agents" / agent / "agent" / "openclaw-agent.sqlite"
         created = not self.path.exists()
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        # A CHECK of the gateway's schema uses it; SQLite has it from 3.43 on.
-        self._db.create_function(
-            "octet_length",
-            1,
-            lambda text: len(text.encode()) if text is not None else None,
-            deterministic=True,
-        )
+        self._db = connect(self.path)
         self._branches: dict[str, _Branch] = {}
         if created:
             self._create(agent)
@@ -107,26 +141,12 @@ class DatabaseWriter:
             self._resume()
 
     def _create(self, agent: str) -> None:
-        now_ms = time.time_ns() // 1_000_000
         self._db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         self._db.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
-        self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.executescript(f"BEGIN;\n{(DATA / 'schema.sql').read_text(encoding='utf-8')}\nCOMMIT;")
-        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._put(
-            "schema_meta",
-            {
-                "meta_key": "primary",
-                "role": "agent",
-                "schema_version": SCHEMA_VERSION,
-                "agent_id": agent,
-                "app_version": APP_VERSION,
-                "created_at": now_ms,
-                "updated_at": now_ms,
-            },
-        )
+        create(self._db, schema(), SCHEMA_VERSION)
+        put_meta(self._db, agent, time.time_ns() // 1_000_000)
 
     def _resume(self) -> None:
         query = (
@@ -179,14 +199,7 @@ class DatabaseWriter:
         return _Transaction(self._db)
 
     def _put(self, table: str, columns: dict[str, Any], key: str = "", *, once: str = "") -> None:
-        """Insert a row, or change the one that has its key but for the column written `once`."""
-        names = ", ".join(columns)
-        marks = ", ".join("?" * len(columns))
-        changes = ", ".join(
-            f"{name} = excluded.{name}" for name in columns if name not in [*key.split(", "), once]
-        )
-        upsert = f" ON CONFLICT ({key}) DO UPDATE SET {changes}" if key else ""
-        self._db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks}){upsert}", tuple(columns.values()))
+        put(self._db, table, columns, key, once=once)
 
     def _node(self, row: NodeRow) -> None:
         entry = row.entry
@@ -362,14 +375,14 @@ class ApprovalsWriter:
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / "state" / "openclaw.sqlite"
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         created = not self.path.exists()
-        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db = connect(self.path)
         if created:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            schema = (DATA / "approvals_schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN;\n{schema}\nCOMMIT;")
-            self._db.execute(f"PRAGMA user_version = {STATE_SCHEMA_VERSION}")
+            create(
+                self._db,
+                (DATA / "approvals_schema.sql").read_text(encoding="utf-8"),
+                STATE_SCHEMA_VERSION,
+            )
 
     def put(self, row: ApprovalRow) -> None:
         """Insert the row, or change the one with its id; each in a transaction of its own."""
@@ -379,13 +392,7 @@ class ApprovalsWriter:
             "audience_session_keys_json": orjson.dumps([row.columns["source_session_key"]]).decode(),
             "runtime_epoch": "epoch",
         } | row.columns
-        names, marks = ", ".join(stated), ", ".join("?" * len(stated))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in stated if name != "approval_id")
-        self._db.execute(
-            f"INSERT INTO operator_approvals ({names}) VALUES ({marks})"
-            f" ON CONFLICT (approval_id) DO UPDATE SET {changes}",
-            tuple(stated.values()),
-        )
+        put(self._db, "operator_approvals", stated, "approval_id")
 
     def close(self) -> None:
         self._db.close()
@@ -433,7 +440,7 @@ async def play(
     asked = plan_approvals(capture, options, start_ms=start_ms, state_dir=state_dir, cast=cast)
     steps = sorted([*((c.at_s, c) for c in commits), *asked], key=lambda step: step[0])
     for at_s, step in steps:
-        await asyncio.sleep(max(0.0, started_s + at_s - loop.time()))
+        await asyncio.sleep(max(0.0, started_s + at_s - loop.time()))  # the pace of the recording
         if isinstance(step, ApprovalRow):
             databases.approvals.put(step)
             continue

@@ -30,8 +30,12 @@ class Received:
     def lines(self, session_id, agent="main"):
         """The transcript as it stands: what replaces counts alone."""
         lines = []
+        unfinished = False
         for batch in self.batches(session_id, agent):
-            anew = batch.reading in {Reading.AGAIN, Reading.REPLACED}
+            is_header = bool(batch.lines) and json.loads(batch.lines[0]).get("type") == "session"
+            another = batch.reading is Reading.REPLACED and unfinished and not is_header
+            anew = batch.reading in {Reading.AGAIN, Reading.REPLACED} and not another
+            unfinished = batch.more_follows
             lines = [*([] if anew else lines), *batch.lines]
         return lines
 

@@ -1,52 +1,26 @@
-"""Writes an agent's database as a gateway of 2026.9.6 does, as far as our reader looks at it.
+"""Writes into an agent's database what tests want to be there, also what a gateway of 2026.9.6 would refuse.
 
-Tables and columns are those of a real one (schema 23); which rows change together follows what was seen on a
-live gateway: an event, its place on the active branch and the state of that projection in one commit, a
-rewind as a new session with copies of all events.
+Tables and columns are those of a real one, without their checks; which rows change together follows what was
+seen on a live gateway: an event, its place on the active branch and the state of that projection in one
+commit, a rewind as a new session with copies of all events.
 """
 
 import json
-import sqlite3
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 
 import zstandard
+from databases import SCHEMA_VERSION, connect, create, put, put_meta, schema
 
-SCHEMA = """
-CREATE TABLE schema_meta (meta_key TEXT NOT NULL PRIMARY KEY, role TEXT NOT NULL,
-  schema_version INTEGER NOT NULL, agent_id TEXT, app_version TEXT,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);
-CREATE TABLE session_nodes (session_key TEXT NOT NULL PRIMARY KEY, current_session_id TEXT NOT NULL,
-  entry_json TEXT NOT NULL, entry_valid INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL, status TEXT,
-  parent_session_key TEXT, spawned_by TEXT, fork_source_session_key TEXT, fork_source_session_id TEXT,
-  fork_source_entry_id TEXT, label TEXT, display_name TEXT, archived_at INTEGER);
-CREATE INDEX idx_agent_session_nodes_updated_at ON session_nodes(updated_at DESC, session_key);
-CREATE TABLE session_windows (session_id TEXT NOT NULL PRIMARY KEY, session_key TEXT NOT NULL,
-  previous_session_id TEXT, reason TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);
-CREATE TABLE conversations (conversation_id TEXT NOT NULL PRIMARY KEY, channel TEXT NOT NULL,
-  account_id TEXT NOT NULL, kind TEXT NOT NULL, peer_id TEXT NOT NULL, delivery_target TEXT NOT NULL,
-  thread_id TEXT, native_channel_id TEXT);
-CREATE TABLE session_conversations (session_id TEXT NOT NULL, conversation_id TEXT NOT NULL,
-  role TEXT NOT NULL DEFAULT 'primary', PRIMARY KEY (session_id, conversation_id, role));
-CREATE TABLE transcript_events (session_id TEXT NOT NULL, seq INTEGER NOT NULL, event_json TEXT,
-  created_at INTEGER NOT NULL, event_zstd BLOB, event_utf8_bytes INTEGER, navigation_json TEXT,
-  PRIMARY KEY (session_id, seq));
-CREATE TABLE session_transcript_active_events (session_id TEXT NOT NULL, active_position INTEGER NOT NULL,
-  event_seq INTEGER NOT NULL, message_position INTEGER, context_eligible INTEGER,
-  PRIMARY KEY (session_id, active_position));
-CREATE UNIQUE INDEX idx_agent_transcript_active_event_seq
-  ON session_transcript_active_events(session_id, event_seq);
-CREATE TABLE session_transcript_index_state (session_id TEXT NOT NULL PRIMARY KEY,
-  indexed_seq INTEGER NOT NULL, leaf_event_id TEXT, needs_rebuild INTEGER NOT NULL DEFAULT 0);
+ARCHIVES = """
 CREATE TABLE session_transcript_cold_archives (session_id TEXT NOT NULL PRIMARY KEY);
 CREATE TABLE session_transcript_archives (session_id TEXT NOT NULL, generation TEXT NOT NULL,
   session_key TEXT NOT NULL, reason TEXT NOT NULL, encoding TEXT NOT NULL, archive_blob BLOB NOT NULL,
   created_at INTEGER NOT NULL, PRIMARY KEY (session_id, generation));
-CREATE TABLE transcript_rewrite_watermarks (session_id TEXT NOT NULL PRIMARY KEY, generation TEXT NOT NULL,
-  updated_at INTEGER NOT NULL);
-PRAGMA user_version = 23;
 """
+"""What a gateway has besides where archives are switched on."""
 KEY = "agent:main:main"
 
 
@@ -57,17 +31,17 @@ def now_ms():
 class StoreWriter:
     """One writing connection in WAL mode; each method is one commit."""
 
-    def __init__(self, path: Path, *, schema: str = SCHEMA):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, tables: str | None = None):
         self.path = path
-        self.connection = sqlite3.connect(path, isolation_level=None)
-        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection = connect(path)
+        self.connection.execute("PRAGMA ignore_check_constraints = ON")
         self.connection.execute("PRAGMA synchronous = OFF")
         if not self.connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
-            self.connection.executescript("BEGIN;" + schema + "COMMIT;")
-            self.connection.execute(
-                "INSERT INTO schema_meta VALUES ('primary', 'agent', 23, 'main', '2026.9.6', 0, 0)"
-            ) if "schema_meta" in schema else None
+            if tables is None:
+                create(self.connection, schema() + ARCHIVES, SCHEMA_VERSION)
+                put_meta(self.connection, "main", 0)
+            else:
+                create(self.connection, tables)
 
     def close(self):
         self.connection.close()
@@ -76,34 +50,48 @@ class StoreWriter:
         return self.connection.execute(query, arguments).fetchall()
 
     def commit(self, *steps):
-        """Several steps in one transaction."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        """Several steps in one transaction, or in that of the caller."""
+        outer = self.connection.in_transaction
+        if not outer:
+            self.connection.execute("BEGIN IMMEDIATE")
         for step in steps:
             step()
-        self.connection.execute("COMMIT")
+        if not outer:
+            self.connection.execute("COMMIT")
 
     def node(self, session_id, key=KEY, *, updated_at=None, entry=None, **columns):
         at = now_ms() if updated_at is None else updated_at
         body = {"sessionId": session_id, "updatedAt": at, **(entry or {})}
-        names = ["session_key", "current_session_id", "entry_json", "updated_at", *columns]
-        values = [key, session_id, json.dumps(body), at, *columns.values()]
-        self.sql(
-            f"INSERT OR REPLACE INTO session_nodes ({','.join(names)}) VALUES ({','.join('?' * len(names))})",
-            *values,
-        )
-        self.sql(
-            "INSERT OR IGNORE INTO session_windows VALUES (?, ?, NULL, NULL, ?, ?)", session_id, key, at, at
-        )
+        identity = {"session_key": key, "current_session_id": session_id}
+        told = {"entry_json": json.dumps(body), "updated_at": at, **columns}
+
+        def replace():
+            self.sql("DELETE FROM session_nodes WHERE session_key = ?", key)
+            put(self.connection, "session_nodes", identity | told)
+            if not self.sql("SELECT 1 FROM session_windows WHERE session_id = ?", session_id):
+                self.window(session_id, key, at)
+
+        self.commit(replace)
+
+    def window(self, session_id, key=KEY, at=0):
+        """A session that a key has or had."""
+        columns = {"session_id": session_id, "session_key": key, "created_at": at, "updated_at": at}
+        put(self.connection, "session_windows", columns)
+
+    def event(self, session_id, seq, body, at, *, packed=False):
+        """The row of an event alone; None for a body that it lacks."""
+        columns = {"session_id": session_id, "seq": seq, "created_at": at}
+        if packed:
+            columns |= {"event_zstd": zstandard.compress(body), "event_utf8_bytes": len(body)}
+            columns |= {"navigation_json": "{}"}
+        elif body is not None:
+            columns |= {"event_json": body.decode("utf-8", "surrogateescape")}
+        put(self.connection, "transcript_events", columns)
 
     def append(self, session_id, *events, packed=False, active=True, at=None):
         """Events with their rows of the projection, in one commit (or in that of the caller)."""
-        outer = self.connection.in_transaction
-        if not outer:
-            self.connection.execute("BEGIN IMMEDIATE")
-        for event in events:
-            self._insert(session_id, event, packed=packed, active=active, at=at)
-        if not outer:
-            self.connection.execute("COMMIT")
+        steps = (partial(self._insert, session_id, event) for event in events)
+        self.commit(*(partial(step, packed=packed, active=active, at=at) for step in steps))
 
     def _insert(self, session_id, event, *, packed, active, at):
         seq = self.sql(
@@ -112,12 +100,7 @@ class StoreWriter:
         seq = seq[0][0]
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         at = at if at is not None else event.get("at", now_ms()) if isinstance(event, dict) else now_ms()
-        if packed:
-            blob = zstandard.compress(body)
-            row = (session_id, seq, None, at, blob, len(body), "{}")
-        else:
-            row = (session_id, seq, body.decode("utf-8", "surrogateescape"), at, None, None, None)
-        self.sql("INSERT INTO transcript_events VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        self.event(session_id, seq, body, at, packed=packed)
         self.sql(
             "INSERT OR IGNORE INTO transcript_rewrite_watermarks VALUES (?, ?, 0)",
             session_id,
@@ -135,12 +118,8 @@ class StoreWriter:
             )
         if active:
             leaf = event.get("id") if isinstance(event, dict) else None
-            self.sql(
-                "INSERT OR REPLACE INTO session_transcript_index_state VALUES (?, ?, ?, 0)",
-                session_id,
-                seq,
-                leaf,
-            )
+            state = {"session_id": session_id, "indexed_seq": seq, "leaf_event_id": leaf, "updated_at": at}
+            put(self.connection, "session_transcript_index_state", state | {"needs_rebuild": 0}, "session_id")
 
     def rotate(self, session_id):
         self.sql(

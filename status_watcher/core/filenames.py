@@ -1,10 +1,12 @@
 """A name in a sessions directory to what the file is.
 
-The forms are those of OpenClaw 2026.2.26 to 2026.7.1, as its gateways wrote them.
+The forms are those of OpenClaw 2026.2.26 to 2026.7.1, as its gateways wrote them; archives are also those of
+2026.9.6, which writes no other transcripts.
 """
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from status_watcher.model import SessionId
@@ -25,13 +27,36 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A transcript put away by a rename: `<live name>.reset.<time>` or `<live name>.deleted.<time>`."""
+    """A transcript put away by a rename: `<live name>.reset.<time>` or `<live name>.deleted.<time>`.
+
+    So are those called that 2026.9.6 exports from its database, with a generation after the time (32 hex
+    digits).
+    """
 
     live_name: str
     session_id: SessionId
     how: Literal["reset", "deleted"]
     stamp: str
     """The time as written, which sorts by age."""
+
+    @property
+    def at_ms(self) -> int:
+        """That time; 0 if it is none."""
+        return _epoch_ms(self.stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedArchive:
+    """An archive as 2026.9.6 exports it where its Node has zstd: the name of an `Archive`, and `.zst`."""
+
+    session_id: SessionId
+    how: Literal["reset", "deleted"]
+    stamp: str
+
+    @property
+    def at_ms(self) -> int:
+        """As of an `Archive`."""
+        return _epoch_ms(self.stamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +69,7 @@ class Foreign:
     """Nothing that is read: locks, temporary files, backups, repairs, trajectories, and anything else."""
 
 
-FileKind = Transcript | Archive | StoreIndex | Foreign
+FileKind = Transcript | Archive | PackedArchive | StoreIndex | Foreign
 
 _TRANSCRIPT: Final = ".jsonl"
 # By-products in a transcript's clothes: `<id>.trajectory.jsonl` (2026.7.1), and copies kept by compaction,
@@ -52,6 +77,7 @@ _TRANSCRIPT: Final = ".jsonl"
 _BY_PRODUCT: Final = re.compile(r"\.(trajectory|checkpoint\.[^.]+)\.jsonl$")
 _ARCHIVE: Final = re.compile(
     r"(?s)(?P<live>.+\.jsonl)\.(?P<how>reset|deleted)\.(?P<stamp>\d{4}-\d\d-\d\dT[\d.\-]+Z?)"
+    r"(\.[0-9a-f]+)?(?P<packed>\.zst)?"
 )
 _FORKED: Final = re.compile(r"(?s)\d{4}-\d\d-\d\dT[\d.\-]+Z?_(?P<id>.+)")
 _TOPIC: Final = "-topic-"
@@ -68,7 +94,18 @@ def classify(name: str) -> FileKind:
     if match is None or not _is_live(match["live"]):
         return _FOREIGN
     how: Literal["reset", "deleted"] = "reset" if match["how"] == "reset" else "deleted"
-    return Archive(match["live"], _claimed_id(match["live"]), how, match["stamp"])
+    live, stamp = match["live"], match["stamp"]
+    if match["packed"] is not None:
+        return PackedArchive(_claimed_id(live), how, stamp)
+    return Archive(live, _claimed_id(live), how, stamp)
+
+
+def _epoch_ms(stamp: str) -> int:
+    try:
+        when = datetime.strptime(stamp, "%Y-%m-%dT%H-%M-%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return 0
+    return round(when.timestamp() * 1000)
 
 
 def _is_live(name: str) -> bool:

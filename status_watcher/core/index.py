@@ -4,6 +4,7 @@ The store is one JSON object, session key to entry. Each version names the route
 own: read in files of 2026.2.26, 2026.3.31 and 2026.7.1, and in entries of 2026.9.6 (`delivery`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,9 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from status_watcher.model import SessionId, SessionKey
+
+MATTERMOST_ID: Final = re.compile(r"[a-z0-9]{26}")
+"""What ids of channels, posts and users look like; nothing else is one."""
 
 
 class StoreStatus(StrEnum):
@@ -44,6 +48,7 @@ class StoreEntry:
     to: str = ""
     """Route target as stored: "channel:<id>", "user:<id>"."""
     thread_id: str = ""
+    """Of the thread's root; only one that a post can have."""
     native_channel_id: str = ""
     """The channel as Mattermost names it, also that of a direct message, which `to` does not (2026.9.6)."""
 
@@ -173,7 +178,7 @@ def _routes(fields: Mapping[str, Any]) -> Iterator[_Route]:
     delivery = _mapping(fields.get("delivery"))
     yield _flat(fields.get("deliveryContext"))
     yield _Route(
-        _text(fields.get("lastChannel")), _text(fields.get("lastTo")), _identifier(fields.get("lastThreadId"))
+        _text(fields.get("lastChannel")), _text(fields.get("lastTo")), _post_id(fields.get("lastThreadId"))
     )
     yield _nested(fields.get("route"))
     yield _flat(delivery.get("context"))
@@ -184,18 +189,18 @@ def _routes(fields: Mapping[str, Any]) -> Iterator[_Route]:
 
 def _flat(raw: Any) -> _Route:
     fields = _mapping(raw)
-    return _Route(_text(fields.get("channel")), _text(fields.get("to")), _identifier(fields.get("threadId")))
+    return _Route(_text(fields.get("channel")), _text(fields.get("to")), _post_id(fields.get("threadId")))
 
 
 def _nested(raw: Any) -> _Route:
     fields = _mapping(raw)
     target, thread = _mapping(fields.get("target")), _mapping(fields.get("thread"))
-    return _Route(_text(fields.get("channel")), _text(target.get("to")), _identifier(thread.get("id")))
+    return _Route(_text(fields.get("channel")), _text(target.get("to")), _post_id(thread.get("id")))
 
 
 def _origin(raw: Any) -> _Route:
     fields = _mapping(raw)
-    return _Route(_text(fields.get("provider")), _text(fields.get("to")), _identifier(fields.get("threadId")))
+    return _Route(_text(fields.get("provider")), _text(fields.get("to")), _post_id(fields.get("threadId")))
 
 
 def _mapping(raw: Any) -> Mapping[str, Any]:
@@ -206,9 +211,9 @@ def _text(raw: Any) -> str:
     return raw if isinstance(raw, str) else ""
 
 
-def _identifier(raw: Any) -> str:
-    """Threads of other providers are numbered."""
-    return str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else _text(raw)
+def _post_id(raw: Any) -> str:
+    """Threads of other providers have other ids, and the API takes any: the next source may know better."""
+    return raw if isinstance(raw, str) and MATTERMOST_ID.fullmatch(raw) else ""
 
 
 def _millis(raw: Any) -> int | None:

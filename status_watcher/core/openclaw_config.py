@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from status_watcher.core.openclaw_document import Document
+from status_watcher.core.session_store import StorePlace, store_place
 from status_watcher.model import AgentId
 
 _DEFAULT_ACCOUNT: Final = "default"
@@ -65,6 +66,8 @@ class MattermostAccount:
     account: str = _DEFAULT_ACCOUNT
     base_url: Setting = Absent()
     bot_token: Setting = Absent()
+    enabled: bool = True
+    """The channel as a whole and this account: OpenClaw uses none that is switched off in one of the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ class OpenclawConfig:
     agent_names: Mapping[AgentId, str] = field(default_factory=dict)
     """The configured display name of each agent that has one."""
     mattermost: MattermostAccount = MattermostAccount()
-    sessions_store: str | None = None
-    """Where `session.store` puts sessions.json; may hold `{agentId}` and a leading `~`."""
+    sessions_store: StorePlace | None = None
+    """Where `session.store` puts sessions.json, if it is set."""
     workspaces: tuple[str, ...] = ()
     """Of all agents, as written."""
     hooks: HookSettings = HookSettings()
@@ -101,15 +104,20 @@ def parse_openclaw_config(document: Document, env: Mapping[str, str]) -> Opencla
     """What `document` says where the environment is `env`; the document's own `env` block comes after it."""
     root = document.root
     known = _inline_env(_table(root.get("env"))) | {name: text for name, text in env.items() if text.strip()}
-    agents, session = _table(root.get("agents")), _table(root.get("session"))
+    agents = _table(root.get("agents"))
+    store = _plain_text(_table(root.get("session")).get("store"), known)
     return OpenclawConfig(
         agent_names=_agent_names(agents, known),
         mattermost=_mattermost(root, known),
-        sessions_store=_plain_text(session.get("store"), known),
+        sessions_store=store_place(store, _home(known)) if store is not None else None,
         workspaces=_workspaces(agents, known),
         hooks=_hooks(_table(_table(root.get("hooks")).get("internal")), known),
         incomplete=document.incomplete,
     )
+
+
+def _home(env: Mapping[str, str]) -> str:
+    return env.get("OPENCLAW_HOME", "").strip() or env.get("HOME", "").strip()
 
 
 def _agents(agents: Mapping[str, object]) -> list[tuple[str, Mapping[str, object]]]:
@@ -151,7 +159,8 @@ def _mattermost(root: Mapping[str, object], env: Mapping[str, str]) -> Mattermos
         # The plugin's own fallback, for this account alone.
         base_url = _or_variable(base_url, "MATTERMOST_URL", env)
         bot_token = _or_variable(bot_token, "MATTERMOST_BOT_TOKEN", env)
-    return MattermostAccount(account, base_url, bot_token)
+    enabled = channel.get("enabled") is not False and merged.get("enabled") is not False
+    return MattermostAccount(account, base_url, bot_token, enabled)
 
 
 def _default_account(channel: Mapping[str, object], listed: list[str], env: Mapping[str, str]) -> str:

@@ -4,12 +4,12 @@ Keys as OpenClaw 2026.2.26 to 2026.9.6 writes them, lower-cased, which Mattermos
 of [a-z0-9]). A key may have any shape: the API accepts whatever follows `agent:<id>:`.
 """
 
-import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from status_watcher.core.index import StoreEntry
+from status_watcher.core.index import MATTERMOST_ID, StoreEntry
 from status_watcher.model import (
     AgentId,
     ChannelId,
@@ -58,6 +58,7 @@ class KeyParts:
     thread_id: str = ""
 
 
+@lru_cache(maxsize=10_000)
 def parse_key(key: SessionKey) -> KeyParts:
     """The parts of any key, however odd; one that fits no known shape is `Kind.OTHER`."""
     base, _, thread_id = key.partition(":thread:")
@@ -94,7 +95,8 @@ def route(key: SessionKey, entry: StoreEntry | None) -> Target | None:
     """The place in Mattermost that a session talks to; None if it has none there.
 
     The key wins over the entry, whose route moves with whoever wrote last. Sub-agents are not looked up:
-    climb to the root first. Cron runs and hooks talk to nobody. An id that no server gives is no place.
+    climb to the root first. Cron runs and hooks talk to nobody. A channel or a user by an id that no server
+    gives is no place; a thread by such an id is none: its session is in the channel.
     """
     parts = parse_key(key)
     told = _told(entry)
@@ -103,14 +105,14 @@ def route(key: SessionKey, entry: StoreEntry | None) -> Target | None:
     match parts.kind:
         case Kind.CHANNEL | Kind.GROUP:
             same_place = told.provider == PROVIDER and told.peer == parts.peer
-            return channel_place(parts.peer, parts.thread_id or (told.thread_id if same_place else ""))
+            return channel_place(parts.peer, parts.thread_id, told.thread_id if same_place else "")
         case Kind.DIRECT:
             return _direct(parts.peer)
         case _ if told.kind in {"channel", "group"}:
-            return channel_place(told.peer, parts.thread_id or told.thread_id)
+            return channel_place(told.peer, parts.thread_id, told.thread_id)
         case _ if told.kind == "user":
             # The channel is the one between the user and the gateway's bot, which need not be ours.
-            return _direct(told.peer) or channel_place(told.native_channel_id, "")
+            return _direct(told.peer) or channel_place(told.native_channel_id)
         case _:
             return None
 
@@ -145,7 +147,6 @@ _OWN_SESSIONS: Final = {
     "acp": Kind.ACP,
     "explicit": Kind.EXPLICIT,
 }
-_ID: Final = re.compile(r"[a-z0-9]{26}")
 
 
 def _kind(parts: list[str]) -> tuple[Kind, str, str]:
@@ -164,12 +165,17 @@ def _kind(parts: list[str]) -> tuple[Kind, str, str]:
     return Kind.OTHER, "", ""
 
 
-def channel_place(channel_id: str, root_id: str) -> ChannelTarget | None:
-    """A place in a channel, in the thread of `root_id` or in none (""); None if no server gives such ids."""
-    if not _ID.fullmatch(channel_id) or (root_id and not _ID.fullmatch(root_id)):
+def channel_place(channel_id: str, *root_ids: str) -> ChannelTarget | None:
+    """A place in a channel, in the thread of the first of `root_ids` that a post can have, or in none.
+
+    None if no channel can have that id. The API takes any thread for a session, and other providers number
+    theirs; with a root that is no post's the server refuses to create the box anywhere (400).
+    """
+    if not MATTERMOST_ID.fullmatch(channel_id):
         return None
+    root_id = next((root_id for root_id in root_ids if MATTERMOST_ID.fullmatch(root_id)), "")
     return ChannelTarget(ChannelId(channel_id), PostId(root_id))
 
 
 def _direct(user_id: str) -> DirectTarget | None:
-    return DirectTarget(UserId(user_id)) if _ID.fullmatch(user_id) else None
+    return DirectTarget(UserId(user_id)) if MATTERMOST_ID.fullmatch(user_id) else None

@@ -1,5 +1,6 @@
 """One agent's sessions directory: its index, its listing, and those of its transcripts that matter."""
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -8,8 +9,9 @@ from typing import Final, assert_never
 from status_watcher.core.cursor import Stamp
 from status_watcher.core.filenames import Archive, Transcript, classify
 from status_watcher.core.index import StoreEntry, StoreStatus
-from status_watcher.edge.followed import GONE_S, Followed, Shared, Surroundings
+from status_watcher.edge.followed import FileShared, Followed, Surroundings
 from status_watcher.edge.index_file import Fresh, IndexFile, NotYet, Same, Unreadable
+from status_watcher.edge.intervals import EVENT_LAG_S, GONE_S, INDEX_AGAIN_S
 from status_watcher.edge.jobs import Job
 from status_watcher.edge.listing import Listing, archive_of, find_sessions, list_sessions, stamps
 from status_watcher.edge.locate import SessionsDir
@@ -18,15 +20,11 @@ from status_watcher.model import SessionId, SessionKey
 from status_watcher.source import IndexSeen, TranscriptGone
 
 _INDEX_RETRIES_S: Final = (0.05, 0.2, 1.0)
-_INDEX_AGAIN_S: Final = 5.0
-"""How often an unchanged index is worth telling: absence of an entry counts by looks."""
 _INDEX_DEGRADED_S: Final = 30.0
 _LARGE_INDEX_BYTES: Final = 1 << 20
 _LARGE_INDEX_PAUSE_S: Final = 0.5
 _LISTING_SHARE: Final = 30
 """A listing may be repeated after this many times what it took."""
-_EVENT_LAG_S: Final = 0.25
-"""A change younger than this may have an event under way."""
 _TAIL_QUIET_S: Final = 2.0
 
 
@@ -35,13 +33,14 @@ class AgentDir:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: FileShared,
         place: SessionsDir,
         root: str,
         *,
         wanted: frozenset[SessionId],
         fresh_from: float,
         now: Callable[[], float] = time.time,
+        open_file: Callable[[str, int], int] = os.open,
     ) -> None:
         """At first it reads what is `wanted`, what was written since `fresh_from`, and what runs."""
         self.place = place
@@ -51,9 +50,9 @@ class AgentDir:
         self.index_job = Job(self._look_at_index)
         self._sweep_job = Job(self._sweep)
         self._shared = shared
-        self._opener = Opener(root, shared.open_file)
+        self._opener = Opener(root, open_file)
         index_root = place.index_path.rpartition("/")[0]  # SESSIONS_JSON may lie anywhere
-        self._index = IndexFile(place.index_path, Opener(index_root, shared.open_file))
+        self._index = IndexFile(place.index_path, Opener(index_root, open_file))
         self._lost: dict[SessionId, float] = dict.fromkeys(wanted, shared.clock())
         self._fresh_from = fresh_from
         self._now = now
@@ -74,6 +73,7 @@ class AgentDir:
         self._followed: dict[str, Followed] = {}
         self._refused: dict[str, str] = {}
         self._eventless = False
+        self._left = False
 
     @property
     def settling(self) -> bool:
@@ -84,6 +84,16 @@ class AgentDir:
     def idle(self) -> bool:
         """Whether nothing in it is followed."""
         return not self._followed
+
+    def leave(self) -> None:
+        """Say no more of the index: it is another one that counts."""
+        self._left = True
+
+    def want(self, session_ids: Collection[SessionId]) -> None:
+        """Find these sessions too, however old they are."""
+        now_s = self._shared.clock()
+        self._lost |= dict.fromkeys(session_ids, now_s)
+        self.relist()
 
     def look_at(self, name: str) -> None:
         """An event named this file."""
@@ -148,7 +158,7 @@ class AgentDir:
                 self._tell_index()
             case Same():
                 self._index_trouble, self._index_retries = None, 0
-                if self._shared.clock() - self._index_told_s >= _INDEX_AGAIN_S:
+                if self._shared.clock() - self._index_told_s >= INDEX_AGAIN_S:
                     self._tell_index()
             case NotYet():
                 counters.missing_index_looks += 1
@@ -168,7 +178,7 @@ class AgentDir:
         return False
 
     def _tell_index(self) -> None:
-        if self._entries is not None:
+        if self._entries is not None and not self._left and not self.place.aside:
             self._index_told_s = self._shared.clock()
             self._shared.sink(IndexSeen(self.place.agent, self._entries))
 
@@ -178,6 +188,11 @@ class AgentDir:
             if entry.session_file is not None and entry.session_file.rpartition("/")[2] == name:
                 return entry.session_id
         return None
+
+    def _is_indexed(self, name: str) -> bool:
+        kind = classify(name)
+        ids = {entry.session_id for entry in (self._entries or {}).values()}
+        return self._indexed_id(name) is not None or (isinstance(kind, Transcript) and kind.session_id in ids)
 
     # The listing.
 
@@ -200,7 +215,9 @@ class AgentDir:
             fresh_ns = int(self._fresh_from * 1e9)
             fresh = [name for name, stamp in listing.changed.items() if stamp.mtime_ns >= fresh_ns]
             for name in fresh:
-                self.look_at(name)
+                # What another index names, or named once, lies there too.
+                if not self.place.aside or self._is_indexed(name):
+                    self.look_at(name)
         else:
             self._follow_changes(listing, stamps_before, began_s)
             for name in listing.archives.keys() - archives.keys():
@@ -269,7 +286,8 @@ class AgentDir:
             # answer.
             if session_id not in indexed and self._shared.clock() - since_s >= GONE_S:
                 del self._lost[session_id]
-                self._shared.sink(TranscriptGone(self.place.agent, session_id, "missing"))
+                if not self.place.aside:
+                    self._shared.sink(TranscriptGone(self.place.agent, session_id, "missing"))
 
     async def _find(
         self, session_ids: Collection[SessionId], listing: Listing, *, by_header: bool
@@ -362,5 +380,5 @@ class AgentDir:
         """Of a look that began at this time, by which the event of an older change should have come."""
         if stamp is None or (followed is not None and (followed.stamp is None or followed.job.pending)):
             return
-        if began_s - stamp.mtime_ns / 1e9 >= _EVENT_LAG_S:
+        if began_s - stamp.mtime_ns / 1e9 >= EVENT_LAG_S:
             self._shared.counters.sweep_finds += 1

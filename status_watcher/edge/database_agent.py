@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
 
@@ -11,34 +10,20 @@ from status_watcher.edge.database_connection import changed_ms
 from status_watcher.edge.database_places import DatabasePlace
 from status_watcher.edge.database_schema import Schema
 from status_watcher.edge.database_sessions import DatabaseCounters, DatabaseSessions, Seen, Waiting
-from status_watcher.edge.followed import GONE_S
-from status_watcher.edge.jobs import Job, Jobs
-from status_watcher.edge.readers import Readers
+from status_watcher.edge.intervals import EVENT_LAG_S, GONE_S, INDEX_AGAIN_S
+from status_watcher.edge.jobs import Job
+from status_watcher.edge.lookout import Shared
 from status_watcher.model import SessionId
-from status_watcher.source import IndexSeen, Sink
+from status_watcher.source import IndexSeen
 
 _RETRIES_S: Final = (0.05, 0.2, 0.5)
-_INDEX_AGAIN_S: Final = 5.0
-"""How often an unchanged index is worth telling: absence of an entry counts by looks."""
 _INDEX_PAUSE_S: Final = 0.00005
 """Between two tellings of an index, for each of its entries: whoever is told goes through all of them."""
 _TROUBLE_S: Final = 1.0
 """A writer that locks its database for a moment is no problem yet."""
-_EVENT_LAG_S: Final = 0.25
-"""A change younger than this may have an event under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseShared:
-    """What everything that is followed works with."""
-
-    readers: Readers
-    jobs: Jobs
-    sink: Sink
-    counters: DatabaseCounters
-    later: Callable[[float, Job], None]
-    """Ask for a job after so many seconds."""
-    clock: Callable[[], float]
+DatabaseShared = Shared[DatabaseCounters]
 
 
 class AgentDatabase:
@@ -166,7 +151,7 @@ class AgentDatabase:
 
     def _look(self, *, thorough: bool, announced: bool, began_ms: float) -> tuple[Seen | Waiting, bool]:
         """Also whether what it finds was written long enough ago for its event to have come."""
-        unheard = not announced and began_ms - changed_ms(self.place.path) >= _EVENT_LAG_S * 1000
+        unheard = not announced and began_ms - changed_ms(self.place.path) >= EVENT_LAG_S * 1000
         return self._sessions.look(thorough=thorough), unheard
 
     def _tell_index(self, look: Seen) -> None:
@@ -174,7 +159,7 @@ class AgentDatabase:
         self._index_owed |= look.index_changed
         since_s = now_s - self._index_told_s
         pause_s = _INDEX_PAUSE_S * len(look.entries)
-        if not self._index_owed and since_s < _INDEX_AGAIN_S:
+        if not self._index_owed and since_s < INDEX_AGAIN_S:
             return
         if since_s < pause_s and not look.news:
             if not self._index_timed:

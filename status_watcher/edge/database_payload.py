@@ -9,6 +9,8 @@ from status_watcher.core.lines import MAX_LINE_BYTES, cut
 from status_watcher.edge.tail import WHOLE_BYTES
 
 PAYLOAD_COLUMNS: Final = "event_json, event_zstd"
+ZSTD: Final = "zstd"
+IDENTITY: Final = "identity"
 
 
 class Fault(Enum):
@@ -44,7 +46,7 @@ class Payloads:
     def archived_lines(self, encoding: str, blob: bytes) -> tuple[bytes, ...]:
         """The lines of a transcript as the store archives it on deletion; none if they cannot be read."""
         data = blob
-        if encoding == "zstd":
+        if encoding == ZSTD:
             try:
                 with self._zstd.stream_reader(blob) as stream:
                     data = stream.read(WHOLE_BYTES + 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from status_watcher.core.filenames import printable
+from status_watcher.core.session_store import UsualBelow
 from status_watcher.edge.database_connection import DATABASE_NAME
 from status_watcher.edge.locate import Layout, children_of, is_directory, leads_out
 from status_watcher.model import AgentId
@@ -42,6 +43,10 @@ class Places:
 
 def find_databases(layout: Layout) -> Places:
     """The places that there are now. Blocking, never raises for what the file system says."""
+    if isinstance(layout.store, UsualBelow):
+        return find_databases(Layout(Path(layout.store.directory)))
+    if layout.store is not None:
+        return Places(missing=f"no {DATABASE_NAME} where session.store of openclaw.json leads to")
     start = layout.state_dir
     if layout.transcript_dir is not None:
         start = layout.transcript_dir

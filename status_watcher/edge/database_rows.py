@@ -195,16 +195,18 @@ class Rows:
             return False
         return self._one(f"SELECT 1 FROM {_COLD} WHERE session_id = ?", session_id) is not None  # noqa: S608 - names of ours
 
-    def archive(self, session_id: SessionId) -> tuple[Literal["reset", "deleted"], tuple[bytes, ...]] | None:
-        """How a session ended that has no transcript any more, and what it was; None without an archive."""
+    def archive(
+        self, session_id: SessionId
+    ) -> tuple[Literal["reset", "deleted"], int, tuple[bytes, ...]] | None:
+        """How and when a session ended that has no transcript any more, and what it was; None without one."""
         if not self._schema.has(_ARCHIVES, "session_id", "reason", "encoding", "archive_blob", "created_at"):
             return None
-        query = f"SELECT reason, encoding, archive_blob FROM {_ARCHIVES} WHERE session_id = ?"  # noqa: S608 - names of ours
+        query = f"SELECT reason, encoding, archive_blob, created_at FROM {_ARCHIVES} WHERE session_id = ?"  # noqa: S608 - names of ours
         found = self._one(f"{query} ORDER BY created_at DESC LIMIT 1", session_id)
         if found is None or not isinstance(found[2], bytes):
             return None
         lines = self._payloads.archived_lines(_text(found[1]), found[2])
-        return ("reset" if found[0] == b"reset" else "deleted"), lines
+        return ("reset" if found[0] == b"reset" else "deleted"), _millis(found[3]), lines
 
     # The index
 

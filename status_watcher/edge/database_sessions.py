@@ -8,24 +8,25 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from status_watcher.core.index import StoreEntry, StoreStatus
+from status_watcher.edge.database_archive import DatabaseArchives
 from status_watcher.edge.database_connection import Connection, Outrun, Ready, Unavailable, reason_of
 from status_watcher.edge.database_index import Index, Updated, update
 from status_watcher.edge.database_payload import Payloads
 from status_watcher.edge.database_rows import RowMark, Rows
 from status_watcher.edge.database_schema import NoSessions, NotUnderstood, Schema, read_schema
 from status_watcher.edge.database_transcript import Place, Step, Vanished, step
-from status_watcher.edge.followed import GONE_S
+from status_watcher.edge.intervals import ACTIVE_S, GONE_S
+from status_watcher.edge.lookout import StoreCounters
 from status_watcher.edge.tail import SLICE_BYTES
 from status_watcher.model import AgentId, SessionId, SessionKey
 from status_watcher.source import Lines, Reading, TranscriptGone
 
 _TRIES: Final = 3
-_ACTIVE_S: Final = 600.0
 _CLOSE_S: Final = 0.2
 
 
 @dataclass(slots=True)
-class DatabaseCounters:
+class DatabaseCounters(StoreCounters):
     """What happened since the start; each is a fault or a mechanism that nobody would see otherwise."""
 
     looks: int = 0
@@ -41,13 +42,6 @@ class DatabaseCounters:
     """Transcripts that were handed over again because the store changed what had been handed over."""
     rescans: int = 0
     """Times that ids of rows could not be trusted: rows were deleted, or the database was rebuilt."""
-    index_looks: int = 0
-    watch_events: int = 0
-    watch_errors: int = 0
-    watch_overflows: int = 0
-    watcher_restarts: int = 0
-    sweep_finds: int = 0
-    """Changes that no event had announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +125,7 @@ class DatabaseSessions:
         self._clock = clock
         self._connection = Connection(path)
         self._payloads = Payloads()
+        self._archives = DatabaseArchives(path, self._payloads)
         self._schema: Schema | NoSessions | NotUnderstood | None = None
         self._schema_cookie = -1
         self._asked: list[SessionId] = list(wanted)
@@ -290,12 +285,11 @@ class DatabaseSessions:
                 self._follow(state, session_id)
             elif session_id in state.index.current:
                 pass
-            elif (archive := rows.archive(session_id)) is not None:
+            elif (archived := self._archives.find(rows, session_id)) is not None:
                 del state.lost[session_id]
-                how, lines = archive
-                if lines:
-                    news.append(Lines(self._agent, session_id, lines, Reading.FIRST))
-                news.append(TranscriptGone(self._agent, session_id, how))
+                if archived.lines:
+                    news.append(Lines(self._agent, session_id, archived.lines, Reading.FIRST))
+                news.append(TranscriptGone(self._agent, session_id, archived.how, archived.at_ms))
             elif self._clock() - since_s >= GONE_S:
                 del state.lost[session_id]
                 news.append(TranscriptGone(self._agent, session_id, "missing"))
@@ -349,7 +343,7 @@ class DatabaseSessions:
         del state.followed[session_id]
         state.told |= {session_id}
         if session_id not in state.index.current:
-            news.append(TranscriptGone(self._agent, session_id, self._how(rows, session_id)))
+            self._tell_end(rows, followed, news)
         elif rows.is_cold(session_id):
             if followed.owes_end:
                 news.append(Lines(self._agent, session_id, (), Reading.MORE))
@@ -361,12 +355,22 @@ class DatabaseSessions:
         for session_id in state.followed.keys() - state.index.current - state.due.keys():
             followed = state.followed.pop(session_id)
             state.told |= {session_id}
-            if followed.owes_end:
-                news.append(Lines(self._agent, session_id, (), Reading.MORE))
-            news.append(TranscriptGone(self._agent, session_id, self._how(rows, session_id)))
+            self._tell_end(rows, followed, news)
 
-    def _how(self, rows: Rows, session_id: SessionId) -> Literal["reset", "deleted"]:
-        return "reset" if rows.window_exists(session_id) else "deleted"
+    def _tell_end(self, rows: Rows, followed: _Followed, news: list[Lines | TranscriptGone]) -> None:
+        """Its last events may have come and gone since the last look: the archive has them."""
+        session_id = followed.place.session_id
+        archived = self._archives.find(rows, session_id) if rows.tip(session_id) is None else None
+        if archived is not None and archived.lines:
+            reading = Reading.FIRST if followed.place.reading is Reading.FIRST else Reading.AGAIN
+            news.append(Lines(self._agent, session_id, archived.lines, reading))
+        elif followed.owes_end:
+            news.append(Lines(self._agent, session_id, (), Reading.MORE))
+        if archived is not None:
+            news.append(TranscriptGone(self._agent, session_id, archived.how, archived.at_ms))
+        else:
+            how: Literal["reset", "deleted"] = "reset" if rows.window_exists(session_id) else "deleted"
+            news.append(TranscriptGone(self._agent, session_id, how))
 
     def _count(self, result: Step) -> None:
         self._counters.rows += result.rows
@@ -377,9 +381,7 @@ class DatabaseSessions:
 
 def _active(state: _State, now_s: float) -> frozenset[SessionId]:
     return frozenset(
-        session_id
-        for session_id, followed in state.followed.items()
-        if now_s - followed.changed_s < _ACTIVE_S
+        session_id for session_id, followed in state.followed.items() if now_s - followed.changed_s < ACTIVE_S
     )
 
 

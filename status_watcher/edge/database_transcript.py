@@ -169,5 +169,7 @@ def _read(rows: Rows, place: Place, most_bytes: int) -> Step | None:
         batch = Batch(lines, place.reading, place.head_skipped, place.copied_until_ms)
         if place.reading is Reading.MORE:
             batch = Batch(lines, Reading.MORE, head_skipped=False, copied_until_ms=0)
-        place = replace(place, reading=Reading.MORE)
+        # What is replaced is told as such to its last slice.
+        unfinished = place.reading is Reading.REPLACED and found.more
+        place = replace(place, reading=Reading.REPLACED if unfinished else Reading.MORE)
     return Step(place, batch, found.size_bytes, found.more, found.rows, found.damaged, found.overlong)

@@ -7,22 +7,20 @@ from typing import Final, Literal, assert_never
 
 from status_watcher.core.cursor import Stamp, Verdict
 from status_watcher.core.filenames import Archive
-from status_watcher.edge.jobs import Job, Jobs
-from status_watcher.edge.readers import Readers
+from status_watcher.edge.intervals import ACTIVE_S, GONE_S
+from status_watcher.edge.jobs import Job
+from status_watcher.edge.lookout import Shared, StoreCounters
 from status_watcher.edge.tail import Absent, Batch, Opener, Refused, Shrunk, Tail
 from status_watcher.model import AgentId, SessionId
-from status_watcher.source import Lines, Reading, Sink, TranscriptGone
+from status_watcher.source import Lines, Reading, TranscriptGone
 
 SETTLE_S: Final = 0.03
 """How long a file that shrank has to stay as it is: 2026.7.1 rewrites in place, in steps of milliseconds."""
 _SETTLE_AT_MOST_S: Final = 0.3
-GONE_S: Final = 5.0
-"""How long a file has to be away, in two looks, before it counts as missing."""
-_ACTIVE_S: Final = 600.0
 
 
 @dataclass(slots=True)
-class Counters:
+class Counters(StoreCounters):
     """What happened since the start; each is a fault or a mechanism that nobody would see otherwise."""
 
     lines: int = 0
@@ -32,31 +30,12 @@ class Counters:
     verdicts: dict[Verdict, int] = field(default_factory=lambda: dict.fromkeys(Verdict, 0))
     rewrites_in_progress: int = 0
     """Files that had shrunk when looked at, most of them for a few milliseconds."""
-    index_looks: int = 0
     unreadable_index_looks: int = 0
     missing_index_looks: int = 0
     """At agents that have not had an index yet; one that was lost is unreadable."""
-    watch_events: int = 0
-    watch_errors: int = 0
-    watch_overflows: int = 0
-    watcher_restarts: int = 0
-    sweep_finds: int = 0
-    """Changes that no event had announced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What everything that is followed works with."""
-
-    readers: Readers
-    jobs: Jobs
-    sink: Sink
-    counters: Counters
-    later: Callable[[float, Job], None]
-    """Ask for a job after so many seconds."""
-    open_file: Callable[[str, int], int]
-    """With the face of `os.open`."""
-    clock: Callable[[], float]
+FileShared = Shared[Counters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +68,7 @@ class Followed:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: FileShared,
         surroundings: Surroundings,
         opener: Opener,
         *,
@@ -110,6 +89,7 @@ class Followed:
         self._path = f"{directory}/{name}"
         self._claimed_id = claimed_id
         self._session_id: SessionId | None = None
+        self._filed_as: SessionId | None = None
         self._tail = Tail(self._path, opener)
         self._archive = archive
         self._changed_s = shared.clock()
@@ -142,7 +122,7 @@ class Followed:
     @property
     def active(self) -> bool:
         """Whether it is worth a look at every sweep."""
-        return self._absent_s is not None or self._refused is not None or self._quiet_s() < _ACTIVE_S
+        return self._absent_s is not None or self._refused is not None or self._quiet_s() < ACTIVE_S
 
     def ask(self) -> None:
         """Something may have changed."""
@@ -218,10 +198,10 @@ class Followed:
     def _identify(self, batch: Batch) -> Reading:
         """Whose lines these are. Another header than before: another session took the file's name."""
         before = self._session_id
+        indexed_id = self._surroundings.indexed_id(self.name)
         if before is None or (batch.header_id is not None and batch.header_id != before):
-            self._session_id = (
-                batch.header_id or before or self._surroundings.indexed_id(self.name) or self._claimed_id
-            )
+            self._session_id = batch.header_id or before or indexed_id or self._claimed_id
+        self._filed_as = indexed_id or self._claimed_id
         if before is None or self._session_id == before:
             return batch.reading
         self._shared.sink(TranscriptGone(self._agent, before, "missing"))
@@ -241,6 +221,7 @@ class Followed:
                     reading,
                     head_skipped=head_skipped,
                     more_follows=more,
+                    filed_as=self._filed_as if self._filed_as != self._session_id else None,
                 )
             )
 
@@ -274,7 +255,8 @@ class Followed:
         elif how != "missing":  # archived without a line in it
             session_id = self._surroundings.indexed_id(self.name) or self._claimed_id
         if session_id is not None:
-            self._shared.sink(TranscriptGone(self._agent, session_id, how))
+            at_ms = self._archive.at_ms if self._archive is not None else 0
+            self._shared.sink(TranscriptGone(self._agent, session_id, how, at_ms))
         self._leave()
 
     def _leave(self) -> None:

@@ -6,21 +6,29 @@ folds them knows the entries by their ids, which 2026.9.6 keeps when it imports.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from status_watcher.core.session_store import StorePlace, Unplaced
 from status_watcher.core.stores import Store
 from status_watcher.edge.database_look import look_at_database
 from status_watcher.edge.database_source import DatabaseCounters, DatabaseSource
 from status_watcher.edge.file_source import FileSource
 from status_watcher.edge.followed import Counters
 from status_watcher.edge.locate import Layout
+from status_watcher.edge.locate_store import with_store
+from status_watcher.edge.moved import has_moved
+from status_watcher.edge.readers import Readers
 from status_watcher.edge.store_choice import Forced, StoreChoice
 from status_watcher.model import AgentId, SessionId
 from status_watcher.source import Lines, News, Reading, Sink, WatchHealth
 
+_FIRST_LOOK_S: Final = 2.0
+"""How long a disk that does not answer may hold up the start,"""
+_MOVED_LOOK_S: Final = 1.0
+"""and how often it is asked whether sessions are where openclaw.json says now, while they are not."""
 _MOST_TOLD: Final = 10_000
 """Sessions remembered as handed over; the oldest are forgotten first."""
 
@@ -34,8 +42,20 @@ class InstallationCounters:
 class Installation:
     """Implements `Source` over both kinds of store."""
 
-    def __init__(self, layout: Layout, *, fresh_s: float, forced: Forced | None = None) -> None:
-        """`forced` says that only files are followed, because the operator named some."""
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        fresh_s: float,
+        forced: Forced | None = None,
+        read_store: Callable[[], StorePlace | None] = lambda: None,
+    ) -> None:
+        """`forced` says that only files are followed, because the operator named some; `read_store` tells
+        what openclaw.json says of their place, which counts where the layout names none. It may block.
+        """
+        self._layout = self._followed = layout
+        self._read_store = read_store
+        self._store: StorePlace | None = None
         self._choice = StoreChoice(look_at_database, forced, self._switched)
         self._files = FileSource(layout, fresh_s=fresh_s, speaks=partial(self._speaks, Store.FILES))
         self._database = DatabaseSource(layout, fresh_s=fresh_s, speaks=partial(self._speaks, Store.DATABASE))
@@ -45,21 +65,33 @@ class Installation:
 
     async def run(self, wanted: Iterable[tuple[AgentId, SessionId]], sink: Sink) -> None:
         """Hand over news of both until cancelled."""
-        self._loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         wanted = tuple(wanted)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._files.run(wanted, partial(self._take, Store.FILES, sink)), name="files")
-            taken = partial(self._take, Store.DATABASE, sink)
-            tasks.create_task(self._database.run(wanted, taken), name="databases")
+        with Readers(loop, threads=1) as readers:
+            # What was left at another place would have boxes for a moment.
+            first = readers.start(self._first_look)
+            await asyncio.wait([first], timeout=_FIRST_LOOK_S)
+            async with asyncio.TaskGroup() as tasks:
+                taken = partial(self._take, Store.FILES, sink)
+                tasks.create_task(self._files.run(wanted, taken), name="files")
+                taken = partial(self._take, Store.DATABASE, sink)
+                tasks.create_task(self._database.run(wanted, taken), name="databases")
+                tasks.create_task(self._follow_moves(readers), name="moves")
 
     async def read_now(self) -> None:
         """One last look at both."""
         await asyncio.gather(self._files.read_now(), self._database.read_now())
 
+    def move(self, store: StorePlace | None) -> None:
+        """What openclaw.json says of where sessions are: followed there once OpenClaw has written there."""
+        self._store = store
+
     def health(self) -> WatchHealth:
         """Both together; that one kind of store is not there is no problem while the other is."""
         files, database = self._files.health(), self._database.health()
         problems = [*files.problems, *database.problems, *self._choice.problems()]
+        if isinstance(self._store, Unplaced) and not self._layout.named:
+            problems.append("session.store of openclaw.json is a relative path: not followed")
         if files.nothing_found and database.nothing_found:
             problems.insert(0, files.nothing_found)
         return WatchHealth(
@@ -72,6 +104,34 @@ class Installation:
     def counters(self) -> InstallationCounters:
         """Snapshots."""
         return InstallationCounters(self._files.counters(), self._database.counters())
+
+    async def _follow_moves(self, readers: Readers) -> None:
+        while True:
+            await asyncio.sleep(_MOVED_LOOK_S)
+            if self._due() != self._followed:
+                await readers.run(self._look_elsewhere)
+
+    def _due(self) -> Layout:
+        return with_store(self._layout, self._store)
+
+    def _first_look(self) -> None:
+        """Runs on a reader's thread."""
+        self._store = self._read_store()
+        self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        """Runs on a reader's thread."""
+        due = self._due()
+        if due != self._followed and has_moved(self._followed, due) and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._go, due)
+
+    def _go(self, layout: Layout) -> None:
+        """What was handed over is looked for there, since it may have been moved; else it has ended."""
+        self._followed = layout
+        for source in (self._files, self._database):
+            for agent in {agent for agent, _ in self._told}:
+                source.want(agent, self._told_of(agent))
+            source.move(layout)
 
     def _speaks(self, store: Store, agent: AgentId, agent_dir: str) -> bool:
         return self._choice.speaker(agent, agent_dir) is store
@@ -96,10 +156,12 @@ class Installation:
 
     def _switched(self, agent: AgentId, new: Store) -> None:
         """Runs on a reader's thread: what was told of the agent is to be read where it is told now."""
-        told = frozenset(session_id for (name, session_id) in tuple(self._told) if name == agent)
         if new is Store.NEITHER:
             return
         source = self._files if new is Store.FILES else self._database
-        source.want(agent, told)
+        source.want(agent, self._told_of(agent))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(source.look_for_agents)
+
+    def _told_of(self, agent: AgentId) -> frozenset[SessionId]:
+        return frozenset(session_id for (name, session_id) in tuple(self._told) if name == agent)

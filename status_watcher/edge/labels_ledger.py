@@ -8,12 +8,14 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from status_watcher.core.naming import parse_labels
+from status_watcher.edge.readers import Readers
 from status_watcher.model import SessionKey
 
 MAX_BYTES: Final = 4 << 20
@@ -32,20 +34,22 @@ async def watch_labels(
     read: _Version | None = None
     told: Mapping[SessionKey, str] = {}
     trouble = ""
-    while True:
-        version, labels, reason = await asyncio.to_thread(_look, path, read)
-        if labels is not None:
-            read = version
-            if labels != told:
-                told = labels
-                tell(labels)
-        if reason != trouble:
-            trouble = reason
-            if reason:
-                log.warning("labels_ledger", reason=reason)
-            else:
-                log.info("labels_ledger_readable", labels=len(told))
-        await asyncio.sleep(look_s)
+    # A disk that hangs must not keep the daemon from ending, as a thread of the loop's own executor would.
+    with Readers(asyncio.get_running_loop(), threads=1) as readers:
+        while True:
+            version, labels, reason = await readers.run(partial(_look, path, read))
+            if labels is not None:
+                read = version
+                if labels != told:
+                    told = labels
+                    tell(labels)
+            if reason != trouble:
+                trouble = reason
+                if reason:
+                    log.warning("labels_ledger", reason=reason)
+                else:
+                    log.info("labels_ledger_readable", labels=len(told))
+            await asyncio.sleep(look_s)
 
 
 def _look(path: Path, read: _Version | None) -> tuple[_Version | None, Mapping[SessionKey, str] | None, str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from status_watcher.core.filenames import INDEX_NAME, StoreIndex, Transcript, classify, printable
+from status_watcher.core.session_store import PerAgent, Single, UsualBelow
 from status_watcher.model import AgentId
 
 _AGENTS: Final = "agents"
 _SESSIONS: Final = "sessions"
-_ONLY_AGENT: Final = AgentId("main")
+ONLY_AGENT: Final = AgentId("main")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,13 @@ class Layout:
     """A sessions directory, an agent's directory, `agents/` or a state directory."""
     sessions_json: Path | None = None
     """The index of the only agent, if it does not lie beside the transcripts."""
+    store: UsualBelow | PerAgent | Single | None = None
+    """Where `session.store` of openclaw.json puts indexes and databases."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the operator said it to us, rather than to OpenClaw."""
+        return self.transcript_dir is not None or self.sessions_json is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +41,17 @@ class SessionsDir:
     agent: AgentId
     path: str
     index_path: str
+    apart: bool = False
+    """It lies where `session.store` says: beside it is nothing else of the agent."""
+    aside: bool = False
+    """It holds transcripts alone; another directory of the agent has the index, and tells it."""
+    root: str = ""
+    """What nothing is read outside of, where it is another than that of the whole look."""
 
     @property
     def agent_dir(self) -> str:
         """The directory that holds everything of the agent."""
-        return self.path.rpartition("/")[0]
+        return self.path if self.apart else self.path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +123,7 @@ def _below_state(root: str) -> Located:
 
 
 def _below_agents(root: str, agents: str) -> Located:
-    real = _within(root, agents)
+    real = within(root, agents)
     if real is None:
         return Located(root, problems=(leads_out(agents),))
     found = Located(root, nurseries=(real,))
@@ -127,7 +141,7 @@ def _below_agents(root: str, agents: str) -> Located:
 
 def _below_agent(root: str, agent: str) -> Located:
     sessions = f"{agent}/{_SESSIONS}"
-    real_agent, real = _within(root, agent), _within(root, sessions)
+    real_agent, real = within(root, agent), within(root, sessions)
     if real_agent is None or real is None:
         return Located(root, problems=(leads_out(sessions),))
     if not is_directory(real):
@@ -140,7 +154,7 @@ def _only(root: str, sessions: str) -> Located:
     """A bare sessions directory; its agent's name is in its path, if it lies where OpenClaw puts it."""
     path = Path(sessions)
     is_usual = path.name == _SESSIONS and path.parent.parent.name == _AGENTS
-    agent = AgentId(printable(path.parent.name)) if is_usual else _ONLY_AGENT
+    agent = AgentId(printable(path.parent.name)) if is_usual else ONLY_AGENT
     return Located(root, (SessionsDir(agent, sessions, f"{sessions}/{INDEX_NAME}"),))
 
 
@@ -157,7 +171,7 @@ def _with_index(found: Located, sessions_json: Path) -> Located:
             return replace(found, problems=(*found.problems, problem))
 
 
-def _within(root: str, path: str) -> str | None:
+def within(root: str, path: str) -> str | None:
     """The real path, if it is the root or lies below it."""
     real = os.path.realpath(path)
     return real if real == root or real.startswith(root.rstrip("/") + "/") else None

@@ -22,6 +22,7 @@ from status_watcher.core.openclaw_config import (
     parse_openclaw_config,
 )
 from status_watcher.core.openclaw_document import MAX_BYTES, NoDocument, read_document
+from status_watcher.core.session_store import StorePlace
 
 ReadFile = Callable[[Path], bytes | None]
 """The content of a file, None where it cannot be read or is too large."""
@@ -64,6 +65,14 @@ def read_openclaw_config(
     config = parse_openclaw_config(document, known)
     account = config.mattermost
     return replace(config, mattermost=replace(account, bot_token=_opened(account.bot_token, known, read)))
+
+
+def read_sessions_store(
+    path: Path | None, state_dir: Path | None, env: Mapping[str, str]
+) -> StorePlace | None:
+    """Where the configuration at `path` says that sessions are; None if it does not, or cannot be read."""
+    found = read_openclaw_config(path, state_dir, env) if path is not None and state_dir is not None else None
+    return found.sessions_store if isinstance(found, OpenclawConfig) else None
 
 
 def _dotenv(content: bytes | None) -> dict[str, str]:

@@ -5,13 +5,14 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 T = TypeVar("T")
 
 THREADS: Final = 4
+_MOST_FINISHING: Final = 32
 
 
 class Readers:
@@ -44,6 +45,10 @@ class Readers:
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of `call`, made in one of the threads, which a cancelled wait for it does not undo."""
+        return await self.start(call)
+
+    def start(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Have `call` made; the future gets what comes of it."""
         future: asyncio.Future[T] = self._loop.create_future()
 
         def make() -> None:
@@ -55,7 +60,7 @@ class Readers:
                 self._post(_succeed, future, result)
 
         self._calls.put(make)
-        return await future
+        return future
 
     def longest_s(self) -> float:
         """How long the oldest call of those being made has taken so far."""
@@ -70,6 +75,16 @@ class Readers:
     def _post(self, settle: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(settle, *arguments)
+
+
+async def finish_together(calls: Sequence[Callable[[], None]], within_s: float) -> None:
+    """Make all these calls at once, and go on when they are done or the time is over, whichever hang."""
+    with Readers(asyncio.get_running_loop(), threads=min(len(calls), _MOST_FINISHING)) as readers:
+        futures = [readers.start(call) for call in calls]
+        if futures:
+            finished, _ = await asyncio.wait(futures, timeout=within_s)
+            for future in finished:
+                future.result()
 
 
 def _succeed(future: asyncio.Future[T], result: T) -> None:

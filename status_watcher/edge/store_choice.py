@@ -45,6 +45,7 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    agent_dir: str
     store: Store
     files: FilesLook | None
     database: DatabaseLook
@@ -73,7 +74,8 @@ class StoreChoice:
         """Who speaks for the agent now; looks at its directory, which may block."""
         with self._lock:
             known = self._known.get(agent)
-            fresh = self._look(agent_dir, known)
+            # Of another directory, nothing known says anything of this one.
+            fresh = self._look(agent_dir, known if known is None or known.agent_dir == agent_dir else None)
             self._known[agent] = fresh
         if known is not None and known.store is not fresh.store:
             self._on_switch(agent, fresh.store)
@@ -124,7 +126,7 @@ class StoreChoice:
         rival = isinstance(database, SessionsInIt | Unusable)
         files = _look_at_files(sessions, index_path) if rival else None
         store = choose(files, database) if forced is None else Store.FILES
-        return _Known(store, files, database, files_stamp, database_stamp, forced is not None)
+        return _Known(agent_dir, store, files, database, files_stamp, database_stamp, forced is not None)
 
 
 def _may_differ(known: _Known, files_stamp: _Stamp, database_stamp: _Stamp) -> bool:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -6,15 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from databases import schema
 from following import eventually, following
-from store_writer import SCHEMA, StoreWriter, chain, entry, header
+from store_writer import StoreWriter, chain, entry, header
 
 from status_watcher.edge.database_source import DatabaseSource
 from status_watcher.edge.locate import Layout
+from status_watcher.edge.readers import THREADS, finish_together
 from status_watcher.source import Reading, TranscriptGone
 
 TESTS = Path(__file__).parent.parent
@@ -112,8 +116,7 @@ async def test_a_checkpoint_of_everything_succeeds_while_we_follow_and_nothing_i
             busy, _, _ = writer.sql("PRAGMA wal_checkpoint(TRUNCATE)")[0]
             if not busy:
                 assert Path(f"{database}-wal").stat().st_size == 0
-            await asyncio.sleep(0.02)
-        await eventually(lambda: received.ids("s1")[-1] == "e19")
+            await eventually(lambda newest=parent: received.ids("s1")[-1] == newest)
         assert writer.sql("PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
         assert received.ids("s1") == ["s", "a", *[f"e{n}" for n in range(20)]]
 
@@ -358,7 +361,7 @@ PRAGMA user_version = 8;
 
 
 async def test_the_columns_of_an_older_schema_are_enough(database, source):
-    writer = StoreWriter(database, schema=OLD)
+    writer = StoreWriter(database, tables=OLD)
     body = '{"sessionId":"s1","status":"running"}'
     writer.sql("INSERT INTO session_entries VALUES ('agent:main:main', 's1', ?, 5)", body)
     writer.sql('INSERT INTO transcript_events VALUES (\'s1\', 0, \'{"type":"session","id":"s1"}\', 5)')
@@ -371,8 +374,10 @@ async def test_the_columns_of_an_older_schema_are_enough(database, source):
 
 
 async def test_without_the_optional_tables_reading_is_the_same(database, source):
-    core = [part for part in SCHEMA.split(";") if "transcript_events (" in part or "session_nodes (" in part]
-    writer = StoreWriter(database, schema=";".join(core) + ";")
+    core = [
+        part for part in schema().split(";") if "transcript_events (" in part or "session_nodes (" in part
+    ]
+    writer = StoreWriter(database, tables=";".join(core) + ";")
     body = '{"sessionId":"s1"}'
     writer.sql(
         "INSERT INTO session_nodes (session_key, current_session_id, entry_json, updated_at, status)"
@@ -385,6 +390,76 @@ async def test_without_the_optional_tables_reading_is_the_same(database, source)
     async with following(source) as received:
         await eventually(lambda: received.ids("s1") == ["s"])
     writer.close()
+
+
+# Being stopped
+
+
+@contextlib.contextmanager
+def hanging(database):
+    """Whoever opens this database waits in the kernel, as where its file system has gone away."""
+    journal = f"{database}-journal"
+    os.mkfifo(journal)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # nobody waits for it
+            os.close(os.open(journal, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def held(directory):
+    """Descriptors of this process below there."""
+    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if link.startswith(str(directory))]
+
+
+async def test_P5_databases_that_hang_are_let_go_together_when_it_ends(tmp_path, source):
+    agents = tmp_path / "agents"
+    healthy = agents / "a-healthy/agent/openclaw-agent.sqlite"
+    with contextlib.ExitStack() as stack:
+        writer = StoreWriter(healthy)
+        stack.callback(writer.close)
+        begin(writer, "s0", "x")
+        async with following(source) as received:
+            await eventually(received.sessions)
+            for number in range(5):
+                other = StoreWriter(agents / f"hangs-{number}/agent/openclaw-agent.sqlite")
+                stack.callback(other.close)
+                stack.enter_context(hanging(other.path))
+                begin(other, f"s{number + 1}", "a")
+            readers = source._lookout.shared.readers
+            await eventually(lambda: len(readers._since) == THREADS and readers.longest_s() > 0.3)
+            lag = asyncio.create_task(longest_lag_s())
+            began_s = time.monotonic()
+        took_s = time.monotonic() - began_s
+        lag.cancel()
+        assert took_s < 0.2 * THREADS, "each may take 0.2 s, and so may all together"
+        assert await lag < 0.2 * THREADS / 2, "the loop stood still"  # all this time, if it were the loop's
+        writer.close()
+        assert held(agents / "a-healthy") == []
+
+
+async def longest_lag_s():
+    """How late the event loop was at most, until cancelled."""
+    longest_s = 0.0
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            due_s = time.monotonic() + 0.01
+            await asyncio.sleep(0.01)  # how much later it is than this
+            longest_s = max(longest_s, time.monotonic() - due_s)
+    return longest_s
+
+
+async def test_P5_what_never_ends_is_not_waited_for_beyond_the_limit():
+    released, done = threading.Event(), []
+    calls = [released.wait] * 8 + [lambda: done.append(1)]
+    try:
+        began_s = time.monotonic()
+        await finish_together(calls, 0.3)
+        assert 0.3 <= time.monotonic() - began_s < 1.5
+        assert done == [1]
+    finally:
+        released.set()
 
 
 # Who speaks

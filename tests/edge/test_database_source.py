@@ -195,7 +195,7 @@ async def test_a_wanted_session_that_was_deleted_is_read_from_its_archive(writer
     async with following(source, [("main", "s0")]) as received:
         await eventually(received.gone)
         assert received.lines("s0") == lines
-        assert received.gone() == [TranscriptGone("main", "s0", "deleted")]
+        assert received.gone() == [TranscriptGone("main", "s0", "deleted", at_ms=5)]
 
 
 async def test_a_wanted_session_without_events_yet_is_waited_for(writer, hasty):
@@ -209,8 +209,7 @@ async def test_a_wanted_session_without_events_yet_is_waited_for(writer, hasty):
 
 async def test_windows_that_are_not_current_are_not_followed(writer, source):
     begin(writer, "s1", "a")
-    now = now_ms()
-    writer.sql("INSERT INTO session_windows VALUES ('aside', ?, NULL, NULL, ?, ?)", KEY, now, now)
+    writer.window("aside", at=now_ms())
     async with following(source) as received:
         await eventually(received.sessions)
         writer.append("aside", header("aside"), *chain("x"))
@@ -318,6 +317,26 @@ async def test_history_before_a_reset_stays_though_it_is_projected_no_longer(wri
         await eventually(lambda: received.ids("s1")[-1] == "c")
         assert received.ids("s1") == ["s", "a", "b", "r", "c"]
         assert set(received.readings("s1")) == {Reading.FIRST, Reading.MORE}
+
+
+async def test_a_rewritten_transcript_of_several_slices_replaces_to_the_last_of_them(writer, source):
+    begin(writer, "s1", "a", "b")
+    async with following(source) as received:
+        await eventually(lambda: received.ids("s1") == ["s", "a", "b"])
+        told = len(received.batches("s1"))
+        new = [
+            entry("a", None),
+            *[entry(f"e{n}", f"e{n - 1}" if n else "a", "x" * 10_000) for n in range(60)],
+        ]
+        writer.rewrite("s1", header("s1"), *new)
+        await eventually(lambda: len(received.ids("s1")) == 62)
+        slices = received.batches("s1")[told:]
+        assert [one.more_follows for one in slices] == [True] * (len(slices) - 1) + [False]
+        assert {one.reading for one in slices} == {Reading.REPLACED}
+        assert len(slices) > 2
+        writer.append("s1", entry("last", "e59"))
+        await eventually(lambda: received.ids("s1")[-1] == "last")
+        assert received.readings("s1")[-1] is Reading.MORE
 
 
 async def test_a_rewritten_transcript_replaces_what_was_handed_over(writer, source):
@@ -482,10 +501,11 @@ async def test_an_unchanged_index_is_told_again_after_a_while(writer, hasty):
 async def test_the_route_comes_from_the_conversation_where_the_entry_has_none(writer, source):
     begin(writer, "s1", "a")
     writer.sql(
-        "INSERT INTO conversations VALUES"
-        " ('c1', 'mattermost', 'default', 'channel', 'p', 'channel:chan', 'root', 'chan')"
+        "INSERT INTO conversations (conversation_id, channel, account_id, kind, peer_id, delivery_target,"
+        " thread_id, native_channel_id, created_at, updated_at) VALUES"
+        " ('c1', 'mattermost', 'default', 'channel', 'p', 'channel:chan', 'root', 'chan', 0, 0)"
     )
-    writer.sql("INSERT INTO session_conversations VALUES ('s1', 'c1', 'primary')")
+    writer.sql("INSERT INTO session_conversations VALUES ('s1', 'c1', 'primary', NULL, 0, 0)")
     async with following(source) as received:
         await eventually(received.indexes)
         told = received.indexes()[-1][KEY]
@@ -524,7 +544,7 @@ async def test_of_thousands_of_sessions_only_those_that_changed_are_read_again(w
 async def test_changes_are_found_when_no_event_arrives(writer, tmp_path):
     source = DatabaseSource(Layout(tmp_path), fresh_s=3600.0, sweep_s=0.6)
     begin(writer, "s1", "a")
-    source._dirty.on_any_event = lambda event: None  # noqa: ARG005 - a file system without events
+    source._lookout.dirty.on_any_event = lambda event: None  # noqa: ARG005 - a file system without events
     async with following(source) as received:
         await eventually(received.sessions)
         parent = "a"
@@ -542,7 +562,8 @@ async def test_events_of_other_files_beside_the_database_cause_no_look(writer, d
         await source.read_now()
         looks = source.counters().looks
         for number in range(20):
-            source._dirty.on_any_event(FileModifiedEvent(str(database.parent / f"auth-{number}.json")))
+            beside = database.parent / f"auth-{number}.json"
+            source._lookout.dirty.on_any_event(FileModifiedEvent(str(beside)))
         writer.append("s1", entry("b", "a"))
         await eventually(lambda: received.ids("s1")[-1] == "b")
         assert source.counters().looks - looks < 10
@@ -553,7 +574,7 @@ async def test_read_now_hands_over_what_nobody_has_announced(writer, tmp_path):
     begin(writer, "s1", "a")
     async with following(source) as received:
         await eventually(received.sessions)
-        source._dirty.on_any_event = lambda event: None  # noqa: ARG005 - as above
+        source._lookout.dirty.on_any_event = lambda event: None  # noqa: ARG005 - as above
         writer.append("s1", entry("b", "a"))
         await source.read_now()
         assert received.ids("s1") == ["s", "a", "b"]

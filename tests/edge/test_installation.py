@@ -158,7 +158,7 @@ async def test_a_session_whose_box_is_open_is_read_in_the_store_that_speaks_now(
 
 async def test_a_database_for_memory_alone_leaves_the_agent_to_its_files(installation, main):
     """As of 2026.7.1."""
-    writer = StoreWriter(main.database, schema="CREATE TABLE memory_index_meta (key TEXT);")
+    writer = StoreWriter(main.database, tables="CREATE TABLE memory_index_meta (key TEXT);")
     main.files("s", *chain("a"))
     async with following(installation) as received:
         await eventually(lambda: ids(received, "s") == ["a"])
@@ -170,7 +170,7 @@ async def test_with_a_newer_database_that_cannot_be_understood_nobody_speaks_and
     installation, main
 ):
     main.files("s", *chain("a"), updated_at=1_000)
-    writer = StoreWriter(main.database, schema="CREATE TABLE session_nodes (id TEXT, body BLOB);")
+    writer = StoreWriter(main.database, tables="CREATE TABLE session_nodes (id TEXT, body BLOB);")
     async with following(installation) as received:
         await eventually(lambda: any("agent main" in line for line in installation.health().problems))
         writer.sql("DROP TABLE session_nodes")

@@ -7,18 +7,32 @@ import os
 import pytest
 import structlog
 
+from status_watcher.edge import labels_ledger
 from status_watcher.edge.labels_ledger import MAX_BYTES, watch_labels
 
 
 @pytest.fixture
-async def told(tmp_path):
+async def told(tmp_path, monkeypatch):
     queue = asyncio.Queue()
+    looks, look = [], labels_ledger._look
+
+    def counted_look(*arguments):
+        looks.append(arguments)
+        return look(*arguments)
+
+    monkeypatch.setattr(labels_ledger, "_look", counted_look)
     watching = asyncio.create_task(watch_labels(tmp_path / "labels.json", queue.put_nowait, look_s=0.02))
 
     async def next_one():
         return dict(await asyncio.wait_for(queue.get(), 5))
 
-    next_one.queue = queue
+    async def looked_ten_times_more():
+        enough = len(looks) + 11  # the last of which has only begun
+        async with asyncio.timeout(10):
+            while len(looks) < enough:
+                await asyncio.sleep(0.01)
+
+    next_one.queue, next_one.looked_ten_times_more = queue, looked_ten_times_more
     with structlog.testing.capture_logs() as logged:
         next_one.logged = logged
         yield next_one
@@ -70,7 +84,7 @@ async def test_ledger_may_come_later(told, tmp_path):
 async def test_trouble_is_told_once_and_without_what_stands_there(told, tmp_path):
     (tmp_path / "labels.json").write_text('{"secret-label')
     await until_logged(told, "labels_ledger", "is not a JSON object, or not just now")
-    await asyncio.sleep(0.2)  # ten more looks
+    await told.looked_ten_times_more()
     said = [one for one in told.logged if one.get("reason") == "is not a JSON object, or not just now"]
     assert len(said) == 1
     assert "secret" not in str(told.logged)

@@ -5,12 +5,20 @@ import json
 
 import pytest
 
+from status_watcher.edge import openclaw_watch
 from status_watcher.edge.openclaw_watch import watch_openclaw_config
 
 
 @pytest.fixture
-async def told(tmp_path):
+async def told(tmp_path, monkeypatch):
     queue = asyncio.Queue()
+    looks, read = [], openclaw_watch.read_openclaw_config
+
+    def counted_read(*arguments):
+        looks.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(openclaw_watch, "read_openclaw_config", counted_read)
     watching = asyncio.create_task(
         watch_openclaw_config(tmp_path / "openclaw.json", tmp_path, {}, queue.put_nowait, look_s=0.02)
     )
@@ -18,7 +26,13 @@ async def told(tmp_path):
     async def next_one():
         return await asyncio.wait_for(queue.get(), 5)
 
-    next_one.queue = queue
+    async def looked_twice_more():
+        enough = len(looks) + 3  # the last of which has only begun
+        async with asyncio.timeout(5):
+            while len(looks) < enough:
+                await asyncio.sleep(0.01)
+
+    next_one.queue, next_one.looked_twice_more = queue, looked_twice_more
     yield next_one
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -50,11 +64,11 @@ async def test_a_file_that_is_gone_or_broken_changes_nothing(told, tmp_path):
     path.write_text(agents(main="Ada"))
     await told()
     path.write_text("{")
-    await asyncio.sleep(0.1)  # some looks, here and below, at which nothing may be told
+    await told.looked_twice_more()
     path.unlink()
-    await asyncio.sleep(0.1)  # as above
+    await told.looked_twice_more()
     path.write_text(agents(main="Ada"))
-    await asyncio.sleep(0.1)  # as above
+    await told.looked_twice_more()
     assert told.queue.empty()
     path.write_text(agents(main="Grace"))
     assert (await told()).agent_names == {"main": "Grace"}

@@ -120,6 +120,23 @@ def test_thread_of_another_place_is_not_taken_over():
     assert (entry.to, entry.thread_id) == ("user:humanuser1xxxxxxxxxxxxxxxx", "")
 
 
+@pytest.mark.parametrize(
+    "thread", [7, 1.5, True, None, "", "7", "zzz", ROOT[:-1], ROOT.upper(), [ROOT], {"id": ROOT}]
+)
+def test_thread_that_no_post_can_have_begun_is_none_wherever_it_stands(thread):
+    to = f"channel:{CHANNEL}"
+    for fields in (
+        {"deliveryContext": FLAT | {"threadId": thread}},
+        LAST | {"lastThreadId": thread},
+        {"route": NESTED | {"thread": {"id": thread}}},
+        {"delivery": {"context": FLAT | {"threadId": thread}, "route": NESTED | {"thread": {"id": thread}}}},
+        {"origin": ORIGIN | {"threadId": thread}},
+    ):
+        entry = parsed(**fields)
+        assert (entry.channel, entry.to, entry.thread_id) == ("mattermost", to, "")
+    assert parsed(deliveryContext=FLAT | {"threadId": thread}, **LAST).thread_id == ROOT
+
+
 def test_parent_session_key_is_the_parent_unless_it_is_the_channel_of_a_thread():
     store = {
         "agent:main:subagent:1": {"sessionId": "a", "parentSessionKey": "agent:main:main"},

@@ -106,12 +106,29 @@ def test_key_of_another_provider_wins_over_a_mattermost_entry(key):
         "agent:main:mattermost:channel:town-square",
         f"agent:main:mattermost:channel:{CHANNEL[:-1]}",
         f"agent:main:mattermost:channel:{CHANNEL.upper()}",
-        f"agent:main:mattermost:channel:{CHANNEL}:thread:42",
         "agent:main:mattermost:direct:me",
     ],
 )
 def test_id_that_mattermost_cannot_have_is_no_place(key):
     assert routed(key, "mattermost") is None
+
+
+@pytest.mark.parametrize(
+    "thread", ["42", "zzz", ROOT[:-1], f"{ROOT}x", ROOT.upper(), f"{ROOT}:thread:{ROOT}"]
+)
+def test_thread_that_no_post_can_have_begun_leaves_a_session_in_its_channel(thread):
+    in_channel = ChannelTarget(CHANNEL, "")
+    channel_key = f"agent:main:mattermost:channel:{CHANNEL}"
+    to = f"channel:{CHANNEL}"
+    assert routed(f"{channel_key}:thread:{thread}") == in_channel
+    assert routed(channel_key, "mattermost", to, thread) == in_channel
+    assert routed("agent:main:main", "mattermost", to, thread) == in_channel
+    assert routed(f"agent:main:main:thread:{thread}", "mattermost", to) == in_channel
+
+
+def test_thread_of_the_entry_is_the_root_where_that_of_the_key_is_no_post():
+    key = f"agent:main:mattermost:channel:{CHANNEL}:thread:zzz"
+    assert routed(key, "mattermost", f"channel:{CHANNEL}", ROOT) == ChannelTarget(CHANNEL, ROOT)
 
 
 @pytest.mark.parametrize(
