@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from status_watcher import __version__
-from status_watcher.config import (
-    ConfigErrors,
-    OpenclawPaths,
-    load,
-    load_state_dir,
-    openclaw_paths,
-    with_absolute_paths,
-)
+from status_watcher.config import ConfigErrors, load, load_state_dir
 from status_watcher.core.hook_selection import (
     BUNDLED,
     Generation,
@@ -32,10 +25,12 @@ from status_watcher.core.hook_selection import (
 from status_watcher.core.openclaw_config import HookSettings, OpenclawConfig
 from status_watcher.edge import hook_dir
 from status_watcher.edge.bundled import HOOK_FILES, HOOK_NAME, read_hook
+from status_watcher.edge.gateway_notice import remove_notes
 from status_watcher.edge.hook_dir import HookCopy, Presence
 from status_watcher.edge.lock import Holder, holder
 from status_watcher.edge.openclaw_edit import Edited, enable_hooks
 from status_watcher.edge.openclaw_file import NoOpenclawConfig, read_openclaw_config
+from status_watcher.environment import OpenclawPaths, openclaw_paths, with_absolute_paths
 from status_watcher.exit_codes import ExitCode
 
 # -P: the working directory is OpenClaw's, and what lies there is no code of ours.
@@ -108,7 +103,9 @@ def install(env: Mapping[str, str], *, enable: bool) -> Answer:
 
 
 def uninstall(env: Mapping[str, str]) -> Answer:
-    """Remove our files from the state directory; the configuration stays as it is."""
+    """Remove our files from the state directory and the note that the hook has left the daemon; the
+    configuration stays as it is.
+    """
     paths = openclaw_paths(env)
     if paths is None:
         return _NOWHERE
@@ -124,6 +121,7 @@ def uninstall(env: Mapping[str, str]) -> Answer:
     removed = hook_dir.uninstall(path, HOOK_FILES)
     if isinstance(removed, hook_dir.Failed):
         return _failed(removed.reason)
+    _remove_notes(before.env, paths.state_dir)
     lines = [f"removed: {path}"]
     if removed.left:
         lines.append(f"left there, not ours: {', '.join(removed.left)}")
@@ -189,6 +187,13 @@ def _others(config: OpenclawConfig, state_dir: Path, env: Mapping[str, str]) -> 
     names = {*BUNDLED, *managed, *config.hooks.entries, *elsewhere} - {HOOK_NAME}
     own = {*BUNDLED, *managed}
     return tuple(OtherHook(name, name in elsewhere and name not in own) for name in sorted(names))
+
+
+def _remove_notes(env: Mapping[str, str], openclaw: Path) -> None:
+    """A gateway that runs on has its hook loaded still, which leaves none once its files are gone."""
+    state_dir = load_state_dir(env)
+    if not isinstance(state_dir, ConfigErrors):
+        remove_notes(state_dir, openclaw)
 
 
 def _daemon(env: Mapping[str, str]) -> Holder | None:

@@ -1,16 +1,21 @@
-// Starts the status-watcher daemon when an OpenClaw gateway has come up, and tells it when the gateway is stopping.
+// Starts the status-watcher daemon when an OpenClaw gateway has come up, and leaves it a note of that gateway:
+// which process it is, whether it has been told to stop, and which sessions it is compacting.
 //
 // Promise to the gateway: returns at once, never throws and never rejects, whatever the event looks like.
 // At most one line per event on console.warn, never with a value from the environment or the configuration.
 // Event shapes and configuration place as seen in OpenClaw 2026.2.26, 2026.3.31, 2026.7.1 and 2026.9.6.
 // `gateway:shutdown` fires in the last two, its context has no `cfg`. 2026.9.6 fires it only after it has waited for
 // the runs, minutes maybe; older ones never. So the gateway's own signal is listened for as well.
+// `session:compact:before|after` fire in 2026.9.6 for `/compact`, a full context and a prompt that was refused as too
+// long; in 2026.7.1 not for the last, nor wherever else a run compacts by itself.
 
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   accessSync,
   constants,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -27,8 +32,10 @@ const HOOK_NAME = "status-watcher-hook";
 const COMMAND = "status-watcher";
 const ALREADY_RUNNING = 3; // exit code of `status-watcher start`
 const INSTALLED = "installed.json"; // written by `status-watcher hook install`: how to start what installed us
-const NOTICE = "gateway-stopping.json"; // in the daemon's STATE_DIR, read by the daemon
-const NOTICE_MAX_BYTES = 4096;
+const NOTES = "gateways"; // in the daemon's STATE_DIR, which reads them: a note for each OpenClaw state directory
+const NOTE_MAX_BYTES = 16384;
+const MOST_COMPACTING = 20;
+const KEY_MAX_CHARS = 400;
 // A reloaded hook is a module of its own: what the startup knew is kept where the next one finds it.
 const REMEMBERED = Symbol.for(HOOK_NAME);
 const LISTENING = Symbol.for(`${HOOK_NAME}:signals`);
@@ -36,9 +43,11 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 
 export default function statusWatcherHook(event) {
   try {
-    if (event?.type !== "gateway") return;
-    if (event.action === "startup") onStartup(event.context);
-    else if (event.action === "shutdown") leaveNotice(event);
+    const { type, action } = event ?? {};
+    if (type === "gateway" && action === "startup") onStartup(event.context);
+    else if (type === "gateway" && action === "shutdown") quietly(() => tellOfStop(event));
+    else if (type === "session" && action === "compact:before") quietly(() => tellOfCompaction(event));
+    else if (type === "session" && action === "compact:after") quietly(() => tellOfCompaction(event));
   } catch (error) {
     warn(`could not do its work: ${errorCode(error)}`);
   }
@@ -50,12 +59,13 @@ function onStartup(context) {
     const stateDir = installedStateDir(context);
     if (stateDir !== undefined) environment.OPENCLAW_STATE_DIR = stateDir;
   }
-  const places = { openclaw: environment.OPENCLAW_STATE_DIR ?? "", daemon: daemonStateDir(environment) };
-  globalThis[REMEMBERED] = places;
-  withdrawNotice(places);
+  const command = findCommand(environment);
+  const known = remember(environment);
+  // The daemon that is about to be started would make it; where none can be, nobody would read the note.
+  if (command !== undefined) quietly(() => mkdirSync(known.daemon, { recursive: true, mode: 0o700 }));
+  quietly(() => leaveNote(known, { atStartup: true }));
   listenToSignals();
 
-  const command = findCommand(environment);
   if (command === undefined) {
     warn(
       environment.STATUS_WATCHER_BIN
@@ -74,58 +84,96 @@ function listenToSignals() {
     listening.add(signal);
     process.once(signal, () => {
       listening.delete(signal);
-      leaveNotice();
+      quietly(tellOfStop);
       // Where nobody else listens, the signal would have ended the process, had we not.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
     });
   }
 }
 
-// A gateway that could not say it would be no reason to delay its end: silent, whatever is in the way.
-function leaveNotice(event) {
-  let unfinished;
+function tellOfStop(event) {
+  const known = remembered();
+  const restartMs = event?.context?.restartExpectedMs;
+  if (known.state !== "stopping") known.atMs = Date.now(); // the first word is the earlier one
+  known.state = "stopping";
+  known.restartExpectedMs = Number.isSafeInteger(restartMs) ? restartMs : null;
+  leaveNote(known);
+}
+
+// 2026.9.6: a compaction can fail or be skipped after its `before`, without an `after`; the daemon reckons with that.
+function tellOfCompaction(event) {
+  const key = event.sessionKey;
+  if (typeof key !== "string" || key === "" || key.length > KEY_MAX_CHARS) return;
+  const known = remembered();
+  if (event.action === "compact:after") {
+    if (!known.compacting.delete(key)) return;
+  } else {
+    known.compacting.delete(key);
+    known.compacting.set(key, Date.now());
+    if (known.compacting.size > MOST_COMPACTING) known.compacting.delete(known.compacting.keys().next().value);
+  }
+  leaveNote(known);
+}
+
+function remember(environment) {
+  const openclaw = environment.OPENCLAW_STATE_DIR ?? "";
+  const daemon = daemonStateDir(environment);
+  const now = { state: "running", atMs: Date.now(), restartExpectedMs: null, compacting: new Map() };
+  return (globalThis[REMEMBERED] = { openclaw, daemon, ...now });
+}
+
+function remembered() {
+  return globalThis[REMEMBERED] ?? remember(childEnvironment(process.env, {}));
+}
+
+function leaveNote(known, { atStartup = false } = {}) {
+  if (known.daemon === undefined || !existsSync(known.daemon)) return; // there has never been a daemon
+  if (!existsSync(join(HERE, "HOOK.md"))) return; // uninstalled meanwhile, and our notes with it
+  const path = notePath(known);
+  const note = {
+    state: known.state,
+    at_ms: known.atMs,
+    pid: process.pid,
+    pid_namespace: pidNamespace(),
+    process_start: processStart(),
+    openclaw_state_dir: known.openclaw,
+    restart_expected_ms: known.restartExpectedMs,
+    compacting: Object.fromEntries(known.compacting),
+  };
+  // A gateway that has started since, while this one waits for its runs, has the word.
+  if (!atStartup && isAnothers(path, note)) return;
+  const unfinished = `${path}.${process.pid}.tmp`;
   try {
-    globalThis[REMEMBERED] ??= { openclaw: "", daemon: daemonStateDir(childEnvironment(process.env, {})) };
-    const places = globalThis[REMEMBERED];
-    if (places.told) return; // the first word is the earlier one
-    if (places.daemon === undefined || !existsSync(places.daemon)) return; // there has never been a daemon
-    const restartMs = event?.context?.restartExpectedMs;
-    const notice = {
-      pid: process.pid,
-      pid_namespace: pidNamespace(),
-      at_ms: Date.now(),
-      openclaw_state_dir: places.openclaw,
-      restart_expected_ms: Number.isSafeInteger(restartMs) ? restartMs : null,
-    };
-    const path = join(places.daemon, NOTICE);
-    unfinished = `${path}.${process.pid}.tmp`;
-    writeFileSync(unfinished, `${JSON.stringify(notice)}\n`, { mode: 0o600 });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(unfinished, `${JSON.stringify(note)}\n`, { mode: 0o600 });
     renameSync(unfinished, path);
-    places.told = true;
-  } catch {
-    if (unfinished !== undefined) removeQuietly(unfinished);
-  }
-}
-
-function withdrawNotice({ openclaw, daemon }) {
-  if (daemon === undefined) return;
-  const path = join(daemon, NOTICE);
-  try {
-    if (statSync(path).size <= NOTICE_MAX_BYTES) {
-      const theirs = JSON.parse(readFileSync(path, "utf8")).openclaw_state_dir;
-      if (theirs && openclaw && theirs !== openclaw) return; // another gateway's, whose daemon shares the directory
-    }
   } catch (error) {
-    if (error?.code === "ENOENT") return;
+    quietly(() => rmSync(unfinished, { force: true }));
+    throw error;
   }
-  removeQuietly(path);
 }
 
-function removeQuietly(path) {
+function notePath({ openclaw, daemon }) {
+  const name = createHash("sha256").update(openclaw).digest("hex").slice(0, 16);
+  return join(daemon, NOTES, `${name}.json`);
+}
+
+function isAnothers(path, { pid, process_start }) {
   try {
-    rmSync(path, { force: true });
+    if (statSync(path).size > NOTE_MAX_BYTES) return false;
+    const theirs = JSON.parse(readFileSync(path, "utf8"));
+    return Number.isInteger(theirs.pid) && (theirs.pid !== pid || theirs.process_start !== process_start);
   } catch {
-    // of a notice that stays, the daemon sees that the process which wrote it is gone
+    return false;
+  }
+}
+
+// A note that cannot be left would be no reason to hold a gateway up, or to talk.
+function quietly(work) {
+  try {
+    work();
+  } catch {
+    // whatever is in the way
   }
 }
 
@@ -245,6 +293,17 @@ function userHome() {
     return userInfo().homedir;
   } catch {
     return ""; // a uid without a name
+  }
+}
+
+// When this process began, in the kernel's clock ticks since the machine's start: a PID alone may be used again.
+function processStart() {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+    return Number.isSafeInteger(ticks) ? ticks : null;
+  } catch {
+    return null;
   }
 }
 

@@ -4,12 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from status_watcher.core.patience import QUIET_MS, Patience
-from status_watcher.core.states import Doing, ForApproval, ForChildren, Retrying, Thinking, UsingTool
-from status_watcher.core.turn import Call, Last, Run, Turn
+from status_watcher.core.states import (
+    Compacting,
+    Doing,
+    ForApproval,
+    ForChildren,
+    Retrying,
+    Thinking,
+    UsingTool,
+)
+from status_watcher.core.turn import Call, Ending, Last, Run, Turn
 from status_watcher.model import State, ToolCallId
 
 ASKED_SLACK_MS = 5_000
 """A person is asked after the call was written down (0.2 s in 2026.9.6)."""
+
+COMPACTION_MOST_MS = 600_000
+"""A compaction that has begun and of whose end nobody has told is taken for over then: 2026.7.1 and 2026.9.6
+give one up after 3 minutes, and tell of no end of one that failed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,10 @@ class Outside:
     """When the last of these was."""
     approvals: Mapping[ToolCallId, "Asked"] = field(default_factory=dict)
     """Calls for which a person is being asked (2026.9.6)."""
+    compacting_ms: int | None = None
+    """When a compaction began of which no end was told, by the gateway's hook."""
+    compacted_ms: int = 0
+    """When the end of the last one was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,9 @@ def standing(
     all. `settling`: it failed so shortly ago that it may be tried again.
     """
     run = runs[-1]
+    compacting_ms = _compacting_ms(run, outside, now_ms)
+    if compacting_ms is not None:
+        return _compacting(run, compacting_ms, below, patience, now_ms)
     if settling and run.assumed:
         return Standing(State.ACTIVE, None)  # the store's word alone: nothing tells of the model's provider
     if settling:
@@ -67,6 +87,41 @@ def standing(
         since_ms = min(one.since_ms for one in asked)
         return Standing(State.WAITING, ForApproval(since_ms), min(one.expires_ms for one in asked))
     return _working(turn, run, below, outside, patience, now_ms, seen_ms)
+
+
+def seen_to_ms(run: Run, outside: Outside, now_ms: int, settles_ms: int) -> int:
+    """Until when a failed run is being seen to, as far as the gateway tells; 0 if it does not.
+
+    It compacts the session and asks again then, of which there is no line before the answer (2026.9.6).
+    """
+    compacting_ms = _compacting_ms(run, outside, now_ms)
+    if compacting_ms is not None:
+        return compacting_ms + COMPACTION_MOST_MS
+    return outside.compacted_ms + settles_ms if outside.store_runs and outside.compacted_ms else 0
+
+
+def _compacting_ms(run: Run, outside: Outside, now_ms: int) -> int | None:
+    """Since when the session is being compacted: what came before the run's last line is over, and one whose
+    call runs or that has answered has another reason to be open. It may be the remedy for an error, a prompt
+    that had become too long, as long as the store says that the run goes on.
+    """
+    since_ms = outside.compacting_ms
+    if since_ms is None or since_ms < run.last_ms or now_ms >= since_ms + COMPACTION_MOST_MS:
+        return None
+    goes_on = run.ending is None or (run.ending is Ending.ERROR and outside.store_runs)
+    return since_ms if goes_on and not run.open_calls else None
+
+
+def _compacting(
+    run: Run, since_ms: int, below: Sequence[Standing], patience: Patience, now_ms: int
+) -> Standing:
+    """As long as a model may take for an answer, which the summary is."""
+    doing, over_ms = Compacting(since_ms), since_ms + COMPACTION_MOST_MS
+    stalls_ms = patience.model_stalls_ms(run, since_ms)
+    if stalls_ms is None or now_ms < stalls_ms:
+        return Standing(State.ACTIVE, doing, over_ms if stalls_ms is None else min(stalls_ms, over_ms))
+    lively = any(one.state is not State.STALLED for one in below)
+    return Standing(State.ACTIVE if lively else State.STALLED, doing, over_ms)
 
 
 def _over(runs: Sequence[Run], below: Sequence[Standing], now_ms: int) -> Standing:

@@ -40,7 +40,15 @@ EVIDENCE: Final = (
         "",
         "a call without a result, whose line tells for how long; or a compaction and no final line yet",
         "",
-        "its result. No version writes down that a compaction begins, so it is told when it is done",
+        "its result",
+    ),
+    Evidence(
+        State.ACTIVE,
+        "compacting 12s",
+        "nothing newer, no open call and no final line; no version writes down that a compaction begins",
+        "2026.9.6: the hook's note of session:compact:before, later than the last line (2026.7.1 fires none "
+        "for what a run itself compacts)",
+        "the next line, session:compact:after, the gateway's end, or 10 min",
     ),
     Evidence(
         State.WAITING,
@@ -118,6 +126,13 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacting:
+    """The session is being compacted, by the gateway's own word."""
+
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsingTool:
     """A call runs; of several the one that has been running longest."""
 
@@ -147,4 +162,4 @@ class Retrying:
     failed: bool
 
 
-Doing = Thinking | UsingTool | ForChildren | ForApproval | Retrying
+Doing = Thinking | Compacting | UsingTool | ForChildren | ForApproval | Retrying

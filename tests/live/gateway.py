@@ -112,7 +112,8 @@ class Gateway:
                     "workspace": str(self.state_dir / "workspace"),
                     "skipBootstrap": True,
                     "heartbeat": {"every": "0m"},
-                    "compaction": {"memoryFlush": {"enabled": False}},
+                    # Whatever is older than its last few lines a gateway finds worth compacting.
+                    "compaction": {"memoryFlush": {"enabled": False}, "keepRecentTokens": 200},
                 }
             },
             "tools": {

@@ -14,15 +14,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
-from live.scripts import SCRIPTS, Step, ToolCall
+from live.scripts import SCRIPTS, SUMMARY, Step, ToolCall
 
 NAME = "scripted"
 UNTAGGED = Step("Nothing was asked of me.")
+OVERFLOW = {
+    "message": "This model's maximum context length is 200000 tokens. However, your messages resulted in "
+    "201000 tokens. Please reduce the length of the messages.",
+    "type": "invalid_request_error",
+    "code": "context_length_exceeded",
+}
 
 _TAG = re.compile(r"\[\[([a-z-]+)\]\]")
 _CHILD_REPORT = re.compile(r"child-report: [^\n\"\\]*")
 # How gateways tell a parent that a child has ended (2026.7.1; 2026.9.6), and 9.6 that all have.
 _CHILD_ENDED = re.compile(r"\[Internal task completion event\]|just completed successfully|has now settled")
+_SUMMARIZE = re.compile(r"summar|checkpoint", re.IGNORECASE)
 _HIDDEN_CONTEXT = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT"
 
 
@@ -74,9 +81,13 @@ class ScriptedModel:
         body = await request.json()
         tools = frozenset(str(tool["function"]["name"]) for tool in body.get("tools") or ())
         messages = body["messages"]
-        script, number, step = chosen(messages)
+        script, number, step = chosen(messages, tools)
+        if step.overflow and any(a.script == script and a.step == number for a in self.asked):
+            number, step = number + 1, SCRIPTS[script][number + 1]
         self.asked.append(Asked(time.monotonic(), script, number, "\n".join(map(text_of, messages)), tools))
-        await asyncio.sleep(step.delay_s)
+        await asyncio.sleep(step.delay_s)  # as long as a model thinks
+        if step.overflow:
+            return web.json_response({"error": OVERFLOW}, status=400)
         calls = [self._call(call, position, tools) for position, call in enumerate(step.calls)]
         tokens = {"prompt_tokens": 1_000, "completion_tokens": 50, "total_tokens": 1_050}
         why = "tool_calls" if calls else "stop"
@@ -89,7 +100,7 @@ class ScriptedModel:
         await _send(response, {"role": "assistant", "content": ""})
         for word in re.findall(r"\S+\s*", step.text):
             await _send(response, {"content": word})
-            await asyncio.sleep(step.word_every_s)
+            await asyncio.sleep(step.word_every_s)  # the pace of its words
         for call in calls:
             await _send(response, {"tool_calls": [call]})
         await _send(response, {}, why)
@@ -110,8 +121,10 @@ class ScriptedModel:
         }
 
 
-def chosen(messages: list[dict[str, Any]]) -> tuple[str, int, Step]:
+def chosen(messages: list[dict[str, Any]], tools: frozenset[str]) -> tuple[str, int, Step]:
     """The script's name, the number of its step, and the step that comes next in this conversation."""
+    if not tools and _SUMMARIZE.search("\n".join(map(text_of, messages))):
+        return "", 0, SUMMARY
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
         if message["role"] == "assistant" and not message.get("tool_calls"):

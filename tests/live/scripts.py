@@ -25,6 +25,8 @@ class Step:
     calls: tuple[ToolCall, ...] = ()
     delay_s: float = 0.15
     word_every_s: float = field(default=0.01, kw_only=True)
+    overflow: bool = field(default=False, kw_only=True)
+    """Refused instead, as a provider does it: the prompt has become too long."""
 
 
 def run(command: str) -> ToolCall:
@@ -34,6 +36,9 @@ def run(command: str) -> ToolCall:
 def spawn(task: str, label: str) -> ToolCall:
     return ToolCall("sessions_spawn", {"task": task, "label": label})
 
+
+SUMMARY = Step("## Goal\nDo the chores.\n\n## Progress\nOne command has run.", delay_s=14)
+"""For a gateway that compacts a session, and asks without tools. It takes longer than an error settles."""
 
 SCRIPTS: dict[str, tuple[Step, ...]] = {
     "chores": (
@@ -82,5 +87,11 @@ SCRIPTS: dict[str, tuple[Step, ...]] = {
     ),
     # Gateways put a command into the background after 10 s: then it starts another one.
     "endless": (Step("Starting something long.", (run("sleep 300; echo never-said"),)),),
+    # The gateway compacts the session and asks again.
+    "overflow": (
+        Step("Filling the context.", (run("seq 1 400"),)),
+        Step(overflow=True),
+        Step(ANSWER),
+    ),
     "plain": (Step("A plain answer without any tool."),),
 }

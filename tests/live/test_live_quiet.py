@@ -29,7 +29,7 @@ async def test_no_box_makes_the_gateway_answer_or_stands_in_a_prompt(world: Worl
     world.say(channel, "in the thread too [[short]]", root=root)
     await world.box(channel, "DONE", nth=2)
     asked, answers = len(world.model.asked), len(world.answers(channel))
-    await asyncio.sleep(ANSWERS_WITHIN_S)
+    await asyncio.sleep(ANSWERS_WITHIN_S)  # nothing tells that a gateway was not woken
     assert len(world.model.asked) == asked, "a box was a prompt"
     assert len(world.answers(channel)) == answers
     # What an unanswered post leaves behind would be in the next prompts of channel and thread.

@@ -198,9 +198,9 @@ def follow_up(what: str, approval: str = "id-1") -> str:
     return f"An async command {done}.\n\nExact:\nExec {how} (gateway id={approval}, {more})\nout"
 
 
-def asked(*, lasts_s: float = 1800) -> tuple[Watched, Transcript]:
+def asked(*, lasts_s: float = 1800, **rules: int) -> tuple[Watched, Transcript]:
     """A turn whose one command waits for a person and whose run has ended, at 3 s."""
-    watched, t = begun()
+    watched, t = begun(rules=rules or None)
     expires = {"expiresAtMs": ms(2 + lasts_s)} if lasts_s else {}
     watched.at(2, t.result(2, "c1", status="approval-pending", approvalId="id-1", **expires))
     watched.at(3, t.final(3, "I asked."))
@@ -216,7 +216,7 @@ def test_turn_that_has_ended_waits_for_the_approval_that_its_command_needs():
 
 
 def test_no_approval_keeps_a_box_open_for_more_than_a_day_whatever_its_expiry():
-    watched, _ = asked(lasts_s=10**10)
+    watched, _ = asked(lasts_s=10**10, max_duration_ms=0)
     watched.at(86_000)
     assert first(watched).startswith("[WAITING] ")
     watched.at(86_500)
@@ -253,16 +253,28 @@ def test_words_about_an_approval_by_anybody_else_answer_nothing():
 
 @pytest.mark.parametrize("lasts_s", [300, 0], ids=["told", "not told"])
 def test_approval_that_nobody_gave_ends_the_turn_when_it_lapses(lasts_s):
-    watched, _ = asked(lasts_s=lasts_s)
+    watched, _ = asked(lasts_s=lasts_s, max_duration_ms=3_600_000)
     end_s = 2 + (lasts_s or 1800)
     watched.until(end_s - 1)
-    assert watched.states == ["WAITING"], "also where that is later than the longest duration"
+    assert watched.states == ["WAITING"]
     watched.until(end_s + 1)
     assert watched.states == ["DONE"]
     assert "exec: make test [ERR expired]" in watched.text
     ended = watched.text
     watched.until(end_s + 5000)
     assert watched.text == ended
+
+
+def test_turn_that_waits_for_a_person_is_timed_out_like_any_other_and_the_word_is_still_shown():
+    watched, t = asked(lasts_s=3600)
+    watched.until(1799)
+    assert watched.states == ["WAITING"]
+    watched.until(1801)
+    assert watched.text.splitlines()[0] == "[TIMEOUT] main | 30m 00s"
+    assert "[OK]" not in watched.text
+    watched.at(2000, t.user(2000, follow_up("finished session=x, code 0")), t.final(2000.2))
+    assert watched.text.splitlines()[:2] == ["[DONE] main | 33m 20s", "exec: make test [OK]"]
+    assert len(watched.boxes) == 1
 
 
 def test_word_after_the_approval_has_lapsed_changes_nothing():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from status_watcher import __version__
+from status_watcher.edge.gateway_notice import DIRECTORY
 from status_watcher.edge.lock import Lock, acquire
 
 REPO = Path(__file__).parents[2]
@@ -63,6 +64,15 @@ def run(tmp_path):
         return said
 
     return run
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_state_dir_is_refused_and_is_not_the_working_directory(run, tmp_path, command, empty):
+    before = sorted(tmp_path.rglob("*"))
+    said = run(command, "--state-dir", empty, code=2)
+    assert said == "status-watcher: --state-dir: must not be empty\n"
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 # What is put in place
@@ -265,6 +275,18 @@ def test_state_directory_is_openclaws_own_or_the_one_that_is_named(run, state, t
     assert (tmp_path / "old-variable" / "hooks" / NAME).is_dir()
     assert not (state / "hooks").exists()
     assert json.loads(run("status", "--json", "--state-dir", "named"))["installed"]
+
+
+def test_uninstalling_removes_the_note_of_that_gateway_and_no_others(state, run, tmp_path):
+    run("install")
+    notes = tmp_path / "daemon" / DIRECTORY
+    notes.mkdir(parents=True)
+    for name, openclaw in (("a.json", str(state)), ("b.json", "/another/gateway")):
+        (notes / name).write_text(json.dumps({"openclaw_state_dir": openclaw}))
+    entry = {"env": {"STATE_DIR": str(tmp_path / "daemon")}}
+    configure(state, hooks={"internal": {"entries": {NAME: entry}}})
+    run("uninstall")
+    assert [path.name for path in notes.iterdir()] == ["b.json"]
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])

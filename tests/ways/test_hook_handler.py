@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from status_watcher.config import load_state_dir, with_absolute_paths
-from status_watcher.core.gateway import GatewayStop
-from status_watcher.edge.gateway_notice import FILE_NAME, watch_gateway
+from status_watcher.config import load_state_dir
+from status_watcher.edge.gateway_notice import DIRECTORY, watch_gateway
 from status_watcher.edge.lock import pid_namespace
+from status_watcher.environment import with_absolute_paths
 
 REPO = Path(__file__).parents[2]
 HOOK = REPO / "hooks" / "status-watcher-hook"
@@ -87,7 +87,12 @@ def test_frontmatter_is_the_form_that_every_gateway_was_seen_to_load():
     assert fields["name"] == HOOK.name == "status-watcher-hook"
     assert json.loads(fields["description"])
     openclaw = json.loads(fields["metadata"])["openclaw"]
-    assert openclaw["events"] == ["gateway:startup", "gateway:shutdown"]
+    assert openclaw["events"] == [
+        "gateway:startup",
+        "gateway:shutdown",
+        "session:compact:before",
+        "session:compact:after",
+    ]
     # A required binary that the gateway's PATH lacks would switch the hook off, STATUS_WATCHER_BIN or not.
     assert "requires" not in openclaw
 
@@ -303,7 +308,7 @@ def test_hook_outside_any_state_directory_guesses_none(gateway, command):
     assert start.cwd == "/"
 
 
-# The notice that the gateway stops
+# The note of the gateway
 
 SHUTDOWN = (
     '{type: "gateway", action: "shutdown", sessionKey: "gateway:shutdown", timestamp: new Date(), '
@@ -316,6 +321,15 @@ def one_after_the_other(*events: str) -> str:
     return f"[{each}][globalThis.nth = (globalThis.nth ?? -1) + 1]()"
 
 
+def compaction(phase: str, key: str = "agent:main:main") -> str:
+    """As 2026.7.1 and 2026.9.6 send it."""
+    return (
+        f'{{type: "session", action: "compact:{phase}", sessionKey: {json.dumps(key)}, '
+        'timestamp: new Date(), messages: [], context: {sessionId: "01105dde", missingSessionKey: false, '
+        "messageCount: 12}}"
+    )
+
+
 @pytest.fixture
 def daemon_dir(tmp_path):
     """A STATE_DIR that a daemon has made."""
@@ -324,56 +338,191 @@ def daemon_dir(tmp_path):
     return path
 
 
+def note_path(daemon_dir: Path) -> Path:
+    """The only file that the hook has left there."""
+    [directory] = [path for path in daemon_dir.iterdir() if path.name != "lock"]
+    assert directory.name == DIRECTORY
+    [path] = directory.iterdir()
+    return path
+
+
+def note_in(daemon_dir: Path) -> dict:
+    return json.loads(note_path(daemon_dir).read_text())
+
+
+async def word_in(daemon_dir: Path, watched: Path):
+    """What the daemon hears there first."""
+    heard = asyncio.Queue()
+    watching = asyncio.create_task(watch_gateway(daemon_dir, [watched], pid_namespace(), heard.put_nowait))
+    try:
+        return await asyncio.wait_for(heard.get(), 5)
+    finally:
+        watching.cancel()
+
+
+def test_startup_leaves_a_note_of_the_process_that_runs(gateway, tmp_path, daemon_dir):
+    state, handler = state_dir_with_hook(tmp_path)
+    begun_ms = time.time_ns() // 1_000_000
+    driven = gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home"), "PATH": "/nowhere"})
+    assert driven.slowest_ms < 1000
+    path = note_path(daemon_dir)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    note = note_in(daemon_dir)
+    assert note["state"] == "running"
+    assert begun_ms <= note["at_ms"] <= time.time_ns() // 1_000_000
+    assert note["pid"] > 1
+    assert note["pid_namespace"] == pid_namespace()
+    assert note["openclaw_state_dir"] == str(state)
+    assert note["compacting"] == {}
+    assert len(driven.warnings) == 1, "that there is no command"
+
+
 def test_shutdown_tells_the_daemon_who_stops_and_when(gateway, tmp_path, daemon_dir):
     state, handler = state_dir_with_hook(tmp_path)
     events = one_after_the_other(startup(), SHUTDOWN)
-    env = {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
     begun_ms = time.time_ns() // 1_000_000
-    driven = gateway(events, handler=handler, env=env, calls=2)
+    driven = gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=2)
     assert driven.slowest_ms < 1000
-    [notice] = daemon_dir.iterdir()
-    assert notice.name == FILE_NAME
-    assert notice.stat().st_mode & 0o777 == 0o600
-    told = json.loads(notice.read_text())
-    assert begun_ms <= told["at_ms"] <= time.time_ns() // 1_000_000
-    assert told["pid"] > 1
-    assert told["pid_namespace"] == pid_namespace()
-    assert told["openclaw_state_dir"] == str(state)
-    assert told["restart_expected_ms"] is None
-    assert len(driven.warnings) == 1, "that there is no command, at the startup"
+    note = note_in(daemon_dir)
+    assert note["state"] == "stopping"
+    assert begun_ms <= note["at_ms"] <= time.time_ns() // 1_000_000
+    assert note["openclaw_state_dir"] == str(state)
+    assert note["restart_expected_ms"] is None
 
 
 async def test_daemon_understands_what_the_hook_writes(gateway, tmp_path, daemon_dir):
     state, handler = state_dir_with_hook(tmp_path)
+    env = {"HOME": str(tmp_path / "home")}
+    gateway(one_after_the_other(startup(), SHUTDOWN), handler=handler, env=env, calls=2)
+    stop = (await word_in(daemon_dir, state)).stop
+    assert stop.since_ms == note_in(daemon_dir)["at_ms"]
+    assert stop.told
+    assert stop.gone_ms is not None, "the process has ended"
+
+
+async def test_daemon_misses_a_process_that_is_killed_and_no_other(process, tmp_path, daemon_dir):
+    gateway = process("")
+    fields = Path(f"/proc/{gateway.pid}/stat").read_text().rpartition(")")[2].split()
+    assert note_in(daemon_dir)["process_start"] == int(fields[19])
+    gateway.kill()
+    gateway.wait()
+    stop = (await word_in(daemon_dir, tmp_path / "state")).stop
+    assert not stop.told
+    assert stop.gone_ms is not None
+
+
+def test_next_startup_takes_the_word_back(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    events = one_after_the_other(startup(), compaction("before"), SHUTDOWN, startup())
+    gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=4)
+    note = note_in(daemon_dir)
+    assert (note["state"], note["compacting"]) == ("running", {})
+
+
+@pytest.mark.parametrize("left", ["{", "", "null", "[]", "x" * 99_999])
+def test_note_that_nobody_can_read_is_written_anew(gateway, tmp_path, daemon_dir, left):
+    _, handler = state_dir_with_hook(tmp_path)
+    env = {"HOME": str(tmp_path / "home")}
+    gateway(startup(), handler=handler, env=env)
+    note_path(daemon_dir).write_text(left)
+    gateway(SHUTDOWN, handler=handler, env=env | {"OPENCLAW_STATE_DIR": str(tmp_path / "state")})
+    assert note_in(daemon_dir)["state"] == "stopping"
+
+
+def test_gateways_that_share_a_daemons_directory_have_a_note_each(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    for state_dir in ("/one", "/other", "/one"):
+        gateway(
+            startup(), handler=handler, env={"HOME": str(tmp_path / "home"), "OPENCLAW_STATE_DIR": state_dir}
+        )
+    notes = [json.loads(path.read_text()) for path in (daemon_dir / DIRECTORY).iterdir()]
+    assert sorted(note["openclaw_state_dir"] for note in notes) == ["/one", "/other"]
+
+
+def test_gateway_that_still_stops_leaves_the_word_to_the_one_that_has_started_since(
+    process, gateway, tmp_path, daemon_dir
+):
+    old = process("process.on('SIGTERM', () => console.log('draining'));")
+    started = startup()
+    handler = tmp_path / "state" / "hooks" / "status-watcher-hook" / "handler.js"
+    gateway(started, handler=handler, env={"HOME": str(tmp_path / "home"), "PATH": "/nowhere"})
+    new = note_in(daemon_dir)
+    assert new["pid"] != old.pid
+    old.send_signal(signal.SIGTERM)
+    assert old.stdout.readline() == "draining\n"
+    assert note_in(daemon_dir) == new
+
+
+def test_startup_makes_the_directory_of_the_daemon_that_it_starts(gateway, command, tmp_path):
+    _, handler = state_dir_with_hook(tmp_path)
+    home = tmp_path / "home"
+    env = {"HOME": str(home), "PATH": str(command.path.parent)}
+    gateway(startup(), handler=handler, env=env)
+    command.wait_for_starts(1)
+    daemon_dir = home / ".local" / "state" / "status-watcher"
+    assert daemon_dir.stat().st_mode & 0o777 == 0o700
+    assert note_in(daemon_dir)["state"] == "running"
+
+
+def test_no_directory_is_made_where_no_daemon_is_started(gateway, tmp_path):
+    _, handler = state_dir_with_hook(tmp_path)
+    gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home"), "PATH": "/nowhere"})
+    assert not (tmp_path / "home").exists()
+
+
+def test_hook_whose_files_are_gone_leaves_no_note(gateway, tmp_path, daemon_dir):
+    """Uninstalled while its gateway runs on."""
+    _, handler = state_dir_with_hook(tmp_path)
+    (handler.parent / "HOOK.md").unlink()
     events = one_after_the_other(startup(), SHUTDOWN)
     gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=2)
-    heard = asyncio.Queue()
-    watching = asyncio.create_task(watch_gateway(daemon_dir, [state], pid_namespace(), heard.put_nowait))
-    told = json.loads((daemon_dir / FILE_NAME).read_text())
-    assert await asyncio.wait_for(heard.get(), 5) == GatewayStop(told["at_ms"], gone=True)
-    watching.cancel()
-
-
-def test_next_startup_withdraws_the_notice(gateway, tmp_path, daemon_dir):
-    _, handler = state_dir_with_hook(tmp_path)
-    events = one_after_the_other(startup(), SHUTDOWN, startup())
-    gateway(events, handler=handler, env={"HOME": str(tmp_path / "home")}, calls=3)
     assert list(daemon_dir.iterdir()) == []
 
 
-@pytest.mark.parametrize("left", ['{"openclaw_state_dir": ""}', "{", "", "null", "x" * 9999])
-def test_notice_that_nobody_else_can_have_meant_is_withdrawn(gateway, tmp_path, daemon_dir, left):
+# Compactions
+
+
+async def test_compaction_stands_in_the_note_from_its_beginning_to_its_end(gateway, tmp_path, daemon_dir):
     _, handler = state_dir_with_hook(tmp_path)
-    (daemon_dir / FILE_NAME).write_text(left)
-    gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home")})
+    env = {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
+    begun = [startup(), compaction("before", "a"), compaction("before", "b")]
+    begun_ms = time.time_ns() // 1_000_000
+    gateway(one_after_the_other(*begun), handler=handler, env=env, calls=3)
+    note = note_in(daemon_dir)
+    assert note["state"] == "running"
+    assert list(note["compacting"]) == ["a", "b"]
+    assert all(begun_ms <= at_ms <= time.time_ns() // 1_000_000 for at_ms in note["compacting"].values())
+    gateway(one_after_the_other(*begun, compaction("after", "a")), handler=handler, env=env, calls=4)
+    assert list(note_in(daemon_dir)["compacting"]) == ["b"]
+
+
+def test_compactions_whose_end_nobody_tells_do_not_fill_the_note(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    events = [startup(), *(compaction("before", f"k{number}" + "x" * 390) for number in range(50))]
+    env = {"HOME": str(tmp_path / "home"), "PATH": "/nowhere"}
+    gateway(one_after_the_other(*events), handler=handler, env=env, calls=51)
+    assert [key.rstrip("x") for key in note_in(daemon_dir)["compacting"]] == [f"k{n}" for n in range(30, 50)]
+    assert note_path(daemon_dir).stat().st_size < 16_384
+
+
+ODD_COMPACTIONS = {
+    "no key": '{type: "session", action: "compact:before", context: {}}',
+    "a number": '{type: "session", action: "compact:before", sessionKey: 7}',
+    "an object": '{type: "session", action: "compact:before", sessionKey: {toString: () => "k"}}',
+    "empty": '{type: "session", action: "compact:before", sessionKey: ""}',
+    "very long": '{type: "session", action: "compact:before", sessionKey: "k".repeat(401)}',
+    "throwing": '{type: "session", action: "compact:before", get sessionKey() { throw null; }}',
+    "an end without a beginning": compaction("after"),
+    "another action": '{type: "session", action: "patch", sessionKey: "k"}',
+}
+
+
+@pytest.mark.parametrize("event", ODD_COMPACTIONS.values(), ids=ODD_COMPACTIONS.keys())
+def test_odd_word_of_a_compaction_changes_nothing(gateway, tmp_path, daemon_dir, event):
+    driven = gateway(event, env={"HOME": str(tmp_path / "home")})
+    assert driven.warnings == []
     assert list(daemon_dir.iterdir()) == []
-
-
-def test_notice_of_another_gateway_stays(gateway, tmp_path, daemon_dir):
-    _, handler = state_dir_with_hook(tmp_path)
-    (daemon_dir / FILE_NAME).write_text('{"openclaw_state_dir": "/another/gateway"}')
-    gateway(startup(), handler=handler, env={"HOME": str(tmp_path / "home")})
-    assert [path.name for path in daemon_dir.iterdir()] == [FILE_NAME]
 
 
 STATE_DIRS = {
@@ -397,7 +546,7 @@ def test_notice_is_where_the_daemon_of_that_environment_looks(
     (tmp_path / expected).mkdir(parents=True)
     env |= {"HOME": str(tmp_path / "home"), "PATH": str(command.path.parent)}
     gateway(one_after_the_other(startup(entry), SHUTDOWN), handler=handler, env=env, calls=2)
-    assert (tmp_path / expected / FILE_NAME).exists()
+    assert note_in(tmp_path / expected)["state"] == "stopping"
     [start] = command.wait_for_starts(1)
     theirs = load_state_dir(with_absolute_paths(start.env, Path(start.cwd)))
     assert theirs == tmp_path / expected
@@ -405,7 +554,8 @@ def test_notice_is_where_the_daemon_of_that_environment_looks(
 
 def test_shutdown_in_a_module_that_saw_no_startup_uses_the_environment(gateway, tmp_path, daemon_dir):
     gateway(SHUTDOWN, env={"HOME": str(tmp_path / "home")})
-    assert json.loads((daemon_dir / FILE_NAME).read_text())["openclaw_state_dir"] == ""
+    note = note_in(daemon_dir)
+    assert (note["state"], note["openclaw_state_dir"]) == ("stopping", "")
 
 
 def test_shutdown_in_a_reloaded_module_knows_what_the_startup_knew(node, tmp_path):
@@ -425,7 +575,8 @@ def test_shutdown_in_a_reloaded_module_knows_what_the_startup_knew(node, tmp_pat
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert json.loads((tmp_path / "daemon" / FILE_NAME).read_text())["openclaw_state_dir"] == str(state)
+    note = note_in(tmp_path / "daemon")
+    assert (note["state"], note["openclaw_state_dir"]) == ("stopping", str(state))
 
 
 @pytest.fixture
@@ -460,12 +611,12 @@ def test_signal_is_told_while_the_gateway_still_waits_for_its_runs(process, daem
     gateway = process(f"process.on('{number.name}', () => console.log('draining'));")
     gateway.send_signal(number)
     assert gateway.stdout.readline() == "draining\n"
-    told = json.loads((daemon_dir / FILE_NAME).read_text())
-    assert told["pid"] == gateway.pid
+    told = note_in(daemon_dir)
+    assert (told["state"], told["pid"]) == ("stopping", gateway.pid)
     assert gateway.poll() is None
 
 
-def test_signal_and_shutdown_are_one_notice_until_the_next_startup(process, daemon_dir):
+def test_signal_and_shutdown_are_one_word_until_the_next_startup(process, daemon_dir):
     gateway = process(
         f"""
         process.on("SIGTERM", () => {{ handler({SHUTDOWN}); console.log("stopped"); }});
@@ -474,16 +625,17 @@ def test_signal_and_shutdown_are_one_notice_until_the_next_startup(process, daem
     )
     gateway.send_signal(signal.SIGTERM)
     assert gateway.stdout.readline() == "stopped\n"
-    first = (daemon_dir / FILE_NAME).read_text()
+    first = note_in(daemon_dir)
+    assert first["state"] == "stopping"
     gateway.send_signal(signal.SIGTERM)
     assert gateway.stdout.readline() == "stopped\n"
-    assert (daemon_dir / FILE_NAME).read_text() == first
+    assert note_in(daemon_dir) == first
     gateway.send_signal(signal.SIGUSR2)
     assert gateway.stdout.readline() == "started\n"
-    assert list(daemon_dir.iterdir()) == []
+    assert note_in(daemon_dir)["state"] == "running"
     gateway.send_signal(signal.SIGTERM)
     assert gateway.stdout.readline() == "stopped\n"
-    assert (daemon_dir / FILE_NAME).exists()
+    assert note_in(daemon_dir)["state"] == "stopping"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -491,7 +643,7 @@ def test_signal_that_nobody_else_takes_ends_the_process_as_it_would_have(process
     gateway = process("")
     gateway.send_signal(number)
     assert gateway.wait(10) == -number
-    assert (daemon_dir / FILE_NAME).exists()
+    assert note_in(daemon_dir)["state"] == "stopping"
 
 
 def test_listening_does_not_keep_a_process_alive(gateway, tmp_path, daemon_dir):
@@ -515,13 +667,13 @@ def test_no_shutdown_makes_the_hook_throw_or_talk(gateway, tmp_path, daemon_dir,
     if place == "missing":
         daemon_dir.rmdir()
     elif place == "read-only":
-        (daemon_dir / FILE_NAME).mkdir()  # for root too, nothing can be renamed over it
+        (daemon_dir / DIRECTORY).touch()  # for root too, nothing can be written below it
     driven = gateway(event, env={"HOME": str(tmp_path / "home")})
     assert driven.slowest_ms < 1000
     assert driven.warnings == []
     assert TOKEN not in driven.output
     left = [path.name for path in daemon_dir.iterdir()] if place != "missing" else daemon_dir.exists()
-    assert left in (False, [], [FILE_NAME])
+    assert left in (False, [], [DIRECTORY])
 
 
 # What goes wrong
