@@ -58,13 +58,14 @@ class Work:
 def measure(seconds: int) -> list[Figure]:
     """One turn of half an hour, and several at once of so many seconds."""
     busy = Work()
-    some_fail, all_fail = Work(fails_every=20), Work(fails_every=1)
+    some_fail, more_fail, all_fail = Work(fails_every=20), Work(fails_every=10), Work(fails_every=1)
     one_call = Work(step_s=HALF_AN_HOUR_S, result_after_s=HALF_AN_HOUR_S - 1)
     twenty = [replace(busy, begins_s=1.0 + 0.05 * number) for number in range(20)]
     return [
         *_figures("busy turn", _watch([busy]), MOST_EDITS),
         *_figures("1 in 20 fails", _watch([some_fail]), MOST_EDITS),
-        *_figures("all fail", _watch([all_fail])),
+        *_figures("1 in 10 fails", _watch([more_fail]), MOST_EDITS),
+        *_figures("all fail", _watch([all_fail]), MOST_EDITS),
         *_figures("one long call", _watch([one_call])),
         *_figures("20 turns", _watch(twenty, seconds)),
         *_figures("20, no budget", _watch(twenty, seconds, replace(DEFAULTS, edits_per_s=0))),

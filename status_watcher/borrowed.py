@@ -45,6 +45,10 @@ def borrow(
         reason = f"{FILE_NAME} {config.reason}"
         return Borrowed({}, {"mm_url": reason, "mm_token": reason})
     account = config.mattermost
+    if not account.enabled:
+        # Nobody talks to it any more (plugin 2026.9.5: `enabled: false` of the channel or the account).
+        reason = f"{FILE_NAME} has Mattermost disabled, so its settings are not used"
+        return Borrowed({}, {"mm_url": reason, "mm_token": reason})
     values: dict[str, str] = {}
     reasons: dict[str, str] = {}
     if given_url is None:

@@ -30,8 +30,17 @@ from status_watcher.borrowed import ELSEWHERE, FILE_NAME, Borrowed, borrow
 from status_watcher.core.labels import LabelErrors, load_labels
 from status_watcher.core.naming import LinkHost
 from status_watcher.edge.openclaw_file import read_openclaw_config
+from status_watcher.environment import (
+    PATH_VARIABLES,
+    OpenclawPaths,
+    openclaw_paths,
+    path_of,
+    state_dir_of,
+    text_of,
+)
 from status_watcher.model import ChannelId
 from status_watcher.policy_file import PolicyErrors, parse_policy
+from status_watcher.proxies import RULE, UnusableProxy, proxy_for
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -43,37 +52,12 @@ _ALIASES = {
     "mm_url": ("MM_URL", "MATTERMOST_URL", "MM_BASE_URL"),
 }
 
-PATH_VARIABLES = (
-    "MM_TOKEN_FILE",
-    "TRANSCRIPT_DIR",
-    "SESSIONS_JSON",
-    "OPENCLAW_STATE_DIR",
-    "CLAWDBOT_STATE_DIR",
-    "OPENCLAW_CONFIG_PATH",
-    "OPENCLAW_HOME",
-    "PID_FILE",
-    "STATE_DIR",
-    "TOOL_LABELS_FILE",
-    "POLICY_FILE",
-    "LABELS_FILE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigErrors:
     """Everything that is wrong, one "VARIABLE: rule" each, in the order of the documentation."""
 
     lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenclawPaths:
-    """Where OpenClaw keeps its state and its configuration, by its own rules."""
-
-    state_dir: Path
-    config: Path
 
 
 Count = Annotated[int, BeforeValidator(setting_values.whole_number)]
@@ -209,18 +193,18 @@ def load(
     problems: dict[str, str] = {}
     for field in Config.model_fields:
         for variable in _ALIASES.get(field, (field.upper(),)):
-            if text := _get(env, variable):
+            if text := text_of(env, variable):
                 named[field] = variable
                 values[field] = text
                 break
     if named.get("mm_token") == "MM_TOKEN_FILE":
-        values["mm_token"] = _token_in(read_file(_path(env, "MM_TOKEN_FILE")))
-    if "POST_TYPE" in env and not _get(env, "POST_TYPE"):
+        values["mm_token"] = _token_in(read_file(path_of(env, "MM_TOKEN_FILE")))
+    if "POST_TYPE" in env and not text_of(env, "POST_TYPE"):
         values["post_type"] = ""
     for field, variable in named.items():
         if variable in PATH_VARIABLES and field != "mm_token":
-            values[field] = _path(env, variable)
-    values |= {"state_dir": state} if (state := _state_dir(env)) else {}
+            values[field] = path_of(env, variable)
+    values |= {"state_dir": state} if (state := state_dir_of(env)) else {}
     paths = openclaw_paths(env, is_dir)
     if paths is not None:
         values |= {"openclaw_state_dir": paths.state_dir, "openclaw_config_path": paths.config}
@@ -229,57 +213,22 @@ def load(
     problems |= _files(env, named, read_file)
     borrowed = _borrowed(env, values, paths, read_file)
     values |= borrowed.values
+    proxies = _unusable_proxies(env, values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             field = str(detail["loc"][0])
             problems[field] = _line(field, named, borrowed)
-    if problems:
+    if problems or proxies:
         told = [problems[field].splitlines() for field in Config.model_fields if field in problems]
-        return ConfigErrors(tuple(line for lines in told for line in lines))
+        return ConfigErrors((*(line for lines in told for line in lines), *proxies))
     return config
 
 
 def load_state_dir(env: Mapping[str, str]) -> Path | ConfigErrors:
     """The state directory alone, which is all that `status` and `stop` need to find the daemon."""
-    return _state_dir(env) or ConfigErrors((_line("state_dir", {}),))
-
-
-def openclaw_paths(
-    env: Mapping[str, str], is_dir: Callable[[Path], bool] = os.path.isdir
-) -> OpenclawPaths | None:
-    """OpenClaw's state directory and configuration file; None where there is no home directory."""
-    state_dir = _openclaw_state_dir(env, is_dir)
-    if state_dir is None:
-        return None
-    named = _get(env, "OPENCLAW_CONFIG_PATH")
-    return OpenclawPaths(
-        state_dir, _path(env, "OPENCLAW_CONFIG_PATH") if named else state_dir / "openclaw.json"
-    )
-
-
-def with_absolute_paths(env: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    """`env` with relative paths made absolute, for a process with another working directory."""
-    absolute = dict(env)
-    for variable in PATH_VARIABLES:
-        text = _get(env, variable)
-        if text and not text.startswith(("/", "~")):
-            absolute[variable] = str(cwd / text)
-    return absolute
-
-
-def _get(env: Mapping[str, str], variable: str) -> str:
-    return env.get(variable, "").strip()
-
-
-def _path(env: Mapping[str, str], variable: str) -> Path:
-    """The path in a variable; `~` is spelled out, which no shell does in systemd's and Docker's env files."""
-    text = _get(env, variable)
-    home = _get(env, "HOME")
-    if home and (text == "~" or text.startswith("~/")):
-        return Path(home + text[1:])
-    return Path(text)
+    return state_dir_of(env) or ConfigErrors((_line("state_dir", {}),))
 
 
 def _borrowed(
@@ -298,11 +247,25 @@ def _borrowed(
     if paths is None:
         return Borrowed({}, {})
     inside = all(path.is_relative_to(paths.state_dir) for path in watched)
-    if not inside and not _get(env, "OPENCLAW_CONFIG_PATH"):
+    if not inside and not text_of(env, "OPENCLAW_CONFIG_PATH"):
         return Borrowed({}, dict.fromkeys(("mm_url", "mm_token"), ELSEWHERE))
     config = read_openclaw_config(paths.config, paths.state_dir, env, read_file)
     url = given_url if isinstance(given_url, str) else None
     return borrow(config, url, token="mm_token" not in values, same=_is_same_server)
+
+
+def _unusable_proxies(env: Mapping[str, str], values: Mapping[str, object]) -> tuple[str, ...]:
+    """Of the proxies that the URLs would go by; a URL that is none needs no proxy."""
+    urls = (values.get(field) for field in ("mm_url", "events_webhook_url", "loki_push_url"))
+    found: dict[str, None] = {}
+    for url in urls:
+        try:
+            proxy = proxy_for(url, env) if isinstance(url, str) else None
+        except ValueError:
+            continue
+        if isinstance(proxy, UnusableProxy):
+            found[f"{proxy.variable}: {RULE}"] = None
+    return tuple(found)
 
 
 def _is_same_server(one: str, other: str) -> bool:
@@ -318,7 +281,7 @@ def _files(
     """What is wrong with files whose content is a setting, by field; several lines for one that has them."""
     problems: dict[str, str] = {}
     if "tool_labels_file" in named:
-        content = read_file(_path(env, "TOOL_LABELS_FILE"))
+        content = read_file(path_of(env, "TOOL_LABELS_FILE"))
         labels = load_labels(b"{}", content) if content is not None and _is_json_object(content) else None
         if labels is None:
             problems["tool_labels_file"] = _line("tool_labels_file", named)
@@ -326,7 +289,7 @@ def _files(
             errors = (error.removeprefix("labels file: ") for error in labels.errors)
             problems["tool_labels_file"] = "\n".join(f"TOOL_LABELS_FILE: {error}" for error in errors)
     if "policy_file" in named:
-        content = read_file(_path(env, "POLICY_FILE"))
+        content = read_file(path_of(env, "POLICY_FILE"))
         policy = parse_policy(content) if content is not None else None
         if policy is None:
             problems["policy_file"] = _line("policy_file", named)
@@ -358,32 +321,3 @@ def _is_json_object(content: bytes | None) -> bool:
         return isinstance(orjson.loads(content or b""), dict)
     except orjson.JSONDecodeError:
         return False
-
-
-def _state_dir(env: Mapping[str, str]) -> Path | None:
-    if _get(env, "STATE_DIR"):
-        return _path(env, "STATE_DIR")
-    # systemd.exec(5): several directories are separated by colons.
-    if first := _get(env, "STATE_DIRECTORY").split(":", maxsplit=1)[0]:
-        return Path(first)
-    # XDG Base Directory Specification: a relative path is invalid and to be ignored.
-    if (xdg := _get(env, "XDG_STATE_HOME")).startswith("/"):
-        return Path(xdg, "status-watcher")
-    if home := _get(env, "HOME"):
-        return Path(home, ".local", "state", "status-watcher")
-    return None
-
-
-def _openclaw_state_dir(env: Mapping[str, str], is_dir: Callable[[Path], bool]) -> Path | None:
-    """OpenClaw's own order (2026.2 to 2026.7): new and old variable, `~/.openclaw`, the old `~/.clawdbot`."""
-    for variable in ("OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR"):
-        if _get(env, variable):
-            return _path(env, variable)
-    if _get(env, "OPENCLAW_HOME"):
-        home = _path(env, "OPENCLAW_HOME")
-    elif _get(env, "HOME"):
-        home = _path(env, "HOME")
-    else:
-        return None
-    current, former = home / ".openclaw", home / ".clawdbot"
-    return former if is_dir(former) and not is_dir(current) else current

@@ -8,12 +8,13 @@ only time shows: what goes over the wire is tested against the sandbox. The benc
 import asyncio
 import selectors
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Final, TypeVar
 
 from status_watcher.core.board import Board, BoardSettings
 from status_watcher.core.labels import Labels, load_labels
-from status_watcher.core.outcome import Ok, Outcome
+from status_watcher.core.outcome import Gone, Ok, Outcome
 from status_watcher.core.pen import Pen
 from status_watcher.core.post import BoxRecord, Marks, RemotePost, box_tag
 from status_watcher.core.redact import Redactor
@@ -32,6 +33,7 @@ REQUEST_S: Final = 0.03
 """What Mattermost took for an edit of 10 KB on four connections, about (p50; 16 ms for 1 KB)."""
 ME: Final = UserId("u" * 26)
 CHANNEL: Final = ChannelId("c" * 26)
+PAGE_POSTS: Final = 60
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
@@ -112,6 +114,8 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._posts: dict[BoxId, _Shown] = {}
         self._boxes: dict[PostId, BoxId] = {}
+        self._remote: dict[PostId, RemotePost] = {}
+        self._numbers = count()
         self.publisher = Publisher(boxes, self, Breaker(5, 30.0), _Memory(), settings, jitter=lambda: 0.5)
 
     # What the relay says
@@ -156,29 +160,37 @@ class Channel:
     ) -> Outcome[RemotePost]:
         del target, within_s
         box_id = next(box_id for box_id in self._posts if box_tag(box_id) == marks.box)
-        post_id = PostId(f"{len(self._boxes):026d}")
+        post_id = PostId(f"{next(self._numbers):026d}")
         self._boxes[post_id] = box_id
         await self._write(post_id, text, created=True)
-        return Ok(RemotePost(post_id, ME, 0, text, marks))
+        made = self._remote[post_id] = RemotePost(post_id, ME, 0, text, marks)
+        return Ok(made)
 
     async def patch(self, post_id: PostId, text: str, within_s: float) -> Outcome[None]:
         del within_s
         await self._write(post_id, text, created=False)
+        self._remote[post_id] = replace(self._remote[post_id], text=text)
         return Ok(None)
 
     async def get(self, post_id: PostId, within_s: float) -> Outcome[RemotePost]:
-        raise NotImplementedError  # nothing is ever in doubt here
+        del within_s
+        await asyncio.sleep(self._request_s)
+        shown = self._remote.get(post_id)
+        return Ok(shown) if shown is not None else Gone()
 
     async def delete(self, post_id: PostId, within_s: float) -> Outcome[None]:
         del within_s
         await asyncio.sleep(self._request_s)
-        self._boxes.pop(post_id)
+        del self._boxes[post_id], self._remote[post_id]
         return Ok(None)
 
     async def page(
         self, channel_id: ChannelId, page: int, within_s: float
     ) -> Outcome[tuple[RemotePost, ...]]:
-        raise NotImplementedError  # as above
+        del channel_id, within_s
+        await asyncio.sleep(self._request_s)
+        newest_first = tuple(reversed(self._remote.values()))
+        return Ok(newest_first[page * PAGE_POSTS :][:PAGE_POSTS])
 
     async def _write(self, post_id: PostId, text: str, *, created: bool) -> None:
         began_s = self._loop.time()
@@ -250,7 +262,7 @@ async def watch(
     relay = Relay(board, channel, BoardClock(lambda: epoch_ms / 1000 + loop.time(), loop.time))
     publishing = asyncio.create_task(channel.publisher.run())
     for at_s, some in news:
-        await asyncio.sleep(at_s - loop.time())
+        await asyncio.sleep(at_s - loop.time())  # of the simulated loop, as above and below: takes no time
         for one in some:
             relay.take(one)
     await asyncio.sleep(settle_s)

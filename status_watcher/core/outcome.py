@@ -17,6 +17,16 @@ T = TypeVar("T")
 TOO_LONG: Final = frozenset(
     {"model.post.is_valid.msg.app_error", "api.context.request_body_too_large.app_error"}
 )
+ROOT_GONE: Final = frozenset(
+    {"api.post.create_post.root_id.app_error", "api.post.create_post.channel_root_id.app_error"}
+)
+"""Of a create below a post that was deleted, or is none, or in another channel (6.7 to 9.9)."""
+CHANNEL_ARCHIVED: Final = frozenset(
+    {
+        "api.post.create_post.can_not_post_to_deleted.error",
+        "api.post.patch_post.can_not_update_post_in_deleted.error",
+    }
+)
 EDIT_TIME_OVER: Final = "api.post.update_post.permissions_time_limit.app_error"
 STILL_CREATING: Final = "api.post.deduplicate_create_post.pending"
 NO_SUCH_ROUTE: Final = "api.context.404.app_error"
@@ -34,6 +44,7 @@ class Reason(StrEnum):
     REFUSED = "connection refused"
     DNS = "host name not found"
     TLS = "TLS error"
+    PROXY = "the proxy cannot be reached, or refuses"
     DISCONNECTED = "connection lost"
     SERVER_ERROR = "server error"
     MISROUTED = "answer is not from Mattermost"
@@ -41,7 +52,9 @@ class Reason(StrEnum):
     HELD_BACK = "not sent while the circuit is open"
 
 
-_NEVER_ARRIVED = frozenset({Reason.CONNECT_TIMEOUT, Reason.REFUSED, Reason.DNS, Reason.TLS, Reason.HELD_BACK})
+_NEVER_ARRIVED = frozenset(
+    {Reason.CONNECT_TIMEOUT, Reason.REFUSED, Reason.DNS, Reason.TLS, Reason.PROXY, Reason.HELD_BACK}
+)
 _SERVER_IS_FINE = frozenset({Reason.STILL_CREATING, Reason.HELD_BACK})
 
 
@@ -96,7 +109,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The same request will be refused every time."""
+    """The same request will be refused every time, or until a channel is archived no more."""
 
     status: int
     error_id: str
@@ -104,6 +117,14 @@ class Rejected:
     @property
     def too_long(self) -> bool:
         return self.status == 413 or self.error_id in TOO_LONG
+
+    @property
+    def root_gone(self) -> bool:
+        return self.error_id in ROOT_GONE
+
+    @property
+    def archived(self) -> bool:
+        return self.error_id in CHANNEL_ARCHIVED
 
 
 Failure = RetryAfter | Unavailable | TokenRefused | Gone | Denied | Rejected

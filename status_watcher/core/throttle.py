@@ -19,9 +19,10 @@ _STRETCH: Final = 1 / 9
 _STRETCH_PER_BOX: Final = 0.25
 """By how much each further open box quickens that."""
 
-EVENTS: Final = Budget(per_s=1 / 60, burst=5)
-"""How often a failure or a sub-agent's end is shown before the interval is over, for each post: an agent that
-tries the same thing in vain for half an hour is not worth an edit each time."""
+EVENTS: Final = Budget(per_s=1 / 200, burst=10)
+"""How many edits each post may cost more because failures and ends of sub-agents are shown before the
+interval is over: an agent that tries the same thing in vain for half an hour is not worth an edit each time.
+Together with the interval, it keeps the half hour of a busy turn below 250 edits, whatever fails."""
 
 BACKOFF_S: Final = (0.5, 1.0, 2.0, 3.0)
 """From the start of a failed attempt to the next one."""
@@ -55,6 +56,15 @@ def due_s(pace: Pace, urgency: Urgency = Urgency.STATE) -> float:
             return due
         case _:
             assert_never(urgency)
+
+
+def share_ahead(pace: Pace, now_s: float, throttle_s: float) -> float:
+    """What an edit now costs that does not wait for the interval: the part of it, 0 to 1, that is not over.
+
+    So much earlier, and for all time, are the edits that follow.
+    """
+    left_s = pace.calm_at_s - max(now_s, pace.clear_at_s)
+    return max(0.0, left_s / (pace.calm_at_s - pace.clear_at_s + throttle_s)) if left_s > 0 else 0.0
 
 
 def interval_s(throttle_s: float, age_s: float, open_boxes: int) -> float:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -34,21 +33,6 @@ _PAGE_BODY_BYTES = 32 << 20
 _ERROR_ID = re.compile(r"[A-Za-z0-9_.\-]{1,120}")
 _PROPS_KEY = "status_watcher"
 _PROPS_VERSION = 1
-
-
-def environment_proxy(base_url: str) -> str | None:
-    """The proxy that `HTTP(S)_PROXY` and `NO_PROXY` ask for, or None.
-
-    Looked up once. aiohttp's own `trust_env` would look it up for each request, read ~/.netrc in a thread on
-    the way, and refuse to send where that file has an entry for the host (3.14).
-    """
-    parts = urlsplit(base_url)
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    proxy = getproxies_environment().get(parts.scheme)
-    if proxy and "://" not in proxy:
-        proxy = f"http://{proxy}"
-    return proxy if proxy and proxy.startswith(("http://", "https://")) else None  # aiohttp speaks no SOCKS
 
 
 class MattermostClient:
@@ -269,6 +253,8 @@ def _understand(response: aiohttp.ClientResponse, raw: bytes | None) -> Outcome[
 
 def _reason(error: aiohttp.ClientError | TimeoutError) -> Reason:
     match error:
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return Reason.PROXY
         case aiohttp.ConnectionTimeoutError():
             return Reason.CONNECT_TIMEOUT
         case TimeoutError():
@@ -278,8 +264,6 @@ def _reason(error: aiohttp.ClientError | TimeoutError) -> Reason:
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return Reason.TLS
         case aiohttp.ClientConnectorError():
-            return Reason.REFUSED
-        case aiohttp.ClientHttpProxyError():
             return Reason.REFUSED
         case _:
             return Reason.DISCONNECTED

@@ -1,19 +1,16 @@
 """One delivery's turn: which requests bring this post up to date, and what their answers mean for it."""
 
 import asyncio
-import random
 from collections.abc import Callable
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
+from status_watcher.core.closing import closed
 from status_watcher.core.outcome import (
-    EDIT_TIME_OVER,
     Denied,
     Failure,
     Gone,
     Ok,
     Outcome,
-    Reason,
-    Rejected,
     RetryAfter,
     TokenRefused,
     Unavailable,
@@ -22,22 +19,19 @@ from status_watcher.core.post import Marks, RemotePost, box_tag, digest, sendabl
 from status_watcher.core.throttle import (
     Pace,
     after_edit,
-    after_failure,
     after_success,
     after_write,
     interval_s,
     plain_after_write,
 )
-from status_watcher.model import Box, ChannelTarget, DirectTarget, PostId, Target
+from status_watcher.model import Box, ChannelTarget, DirectTarget, Making, PostId, Target
 from status_watcher.publisher.delivery import Delivery
-from status_watcher.publisher.health import Counts, Problems
+from status_watcher.publisher.health import Counts
 from status_watcher.publisher.line import Errand, Line
 from status_watcher.publisher.lookup import find_post
 from status_watcher.publisher.ports import Boxes, Ledger, Poster
+from status_watcher.publisher.setbacks import Setbacks
 from status_watcher.publisher.settings import PublisherSettings
-
-OLD_SERVER_CHARS: Final = 4_000
-"""What a post may have where the column was made by an old version, whatever the version says now."""
 
 
 class Courier:
@@ -55,11 +49,10 @@ class Courier:
         line: Line,
         settings: PublisherSettings,
         counts: Counts,
-        problems: Problems,
+        setbacks: Setbacks,
         wall_ms: Callable[[], int],
         nonce: Callable[[], str],
         open_boxes: Callable[[], int],
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._boxes = boxes
         self._poster = poster
@@ -67,11 +60,10 @@ class Courier:
         self._line = line
         self._settings = settings
         self._counts = counts
-        self._problems = problems
+        self._setbacks = setbacks
         self._wall_ms = wall_ms
         self._nonce = nonce
         self._open_boxes = open_boxes
-        self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._begun_s = self._loop.time()
         self.throttle_s = settings.throttle_s
@@ -103,7 +95,7 @@ class Courier:
         box = self._boxes.render(post.box_id)
         if box is None:
             return
-        post.over = box.ended
+        post.over, post.making = box.ended, box.making
         if post.post_id is None:
             await self._create(post, box, errand)
         else:
@@ -112,26 +104,17 @@ class Courier:
     async def _create(self, post: Delivery, box: Box, errand: Errand) -> None:
         started_s = self._loop.time()
         if post.target is None:
-            post.target = box.target
+            post.target = self._setbacks.where(box.target)
         channel = await self._channel(post.target, errand)
         if not isinstance(channel, ChannelTarget):
-            self._failed(post, channel, started_s)
+            self._setbacks.met(post, channel, started_s)
             return
-        if post.in_doubt or (self._ledger.lost and not post.nonce):
-            found = await self._found(post, post.target, errand)
-            if not isinstance(found, Ok):
-                self._failed(post, found, started_s)
-                return
-            post.in_doubt = False
-            if found.value is not None:
-                self._counts.add("adopted")
-                post.post_id, post.may_say = found.value.post_id, frozenset((digest(found.value.text),))
-                post.pace = after_success(post.pace)
-                if found.value.marks is not None:
-                    post.nonce = found.value.marks.nonce
-                post.owe_again()
-                await self._ledger.keep_now(post.record())
-                return
+        doubtful = post.in_doubt or (self._ledger.lost and not post.nonce)
+        if doubtful and await self._adopt(post, post.target, errand):
+            return
+        if post.making is Making.NEVER:
+            self._let_be(post)
+            return
         if not post.nonce:
             post.nonce, post.intent_at_ms = self._nonce(), self._wall_ms()
             # False: the disk refuses. The post is made all the same, its nonce is in its props.
@@ -143,7 +126,10 @@ class Courier:
             newer = self._boxes.render(post.box_id)
             if newer is None:
                 return
-            box = newer
+            box, post.making = newer, newer.making
+            if post.making is Making.NEVER:
+                self._let_be(post)
+                return
         text = sendable(box.text)
         started_s = self._loop.time()
         post.in_doubt = True  # until the answer says otherwise, also if we are cancelled
@@ -155,7 +141,7 @@ class Courier:
         post.in_doubt = isinstance(outcome, Unavailable) and outcome.may_have_happened
         self._wrote(post, outcome)
         if not isinstance(outcome, Ok):
-            self._failed(post, outcome, started_s, text)
+            self._setbacks.met(post, outcome, started_s, text)
             return
         self._shows(post, box, text, "creates")
         # A repeated create answers with the first one's text.
@@ -165,21 +151,49 @@ class Courier:
         post.ended = box.ended and not post.changed
         await self._ledger.keep_now(post.record())
 
+    async def _adopt(self, post: Delivery, target: Target, errand: Errand) -> bool:
+        """Whether nothing is to be created now: the post was found, or nobody could tell."""
+        started_s = self._loop.time()
+        found = await self._found(post, target, errand)
+        if not isinstance(found, Ok):
+            self._setbacks.met(post, found, started_s)
+            return True
+        post.in_doubt = False
+        if found.value is None:
+            return False
+        self._counts.add("adopted")
+        post.post_id, post.may_say = found.value.post_id, frozenset((digest(found.value.text),))
+        post.pace = after_success(post.pace)
+        if found.value.marks is not None:
+            post.nonce = found.value.marks.nonce
+        post.owe_again()
+        await self._ledger.keep_now(post.record())
+        return True
+
+    def _let_be(self, post: Delivery) -> None:
+        """It has no post and needs none any more."""
+        self._ledger.forget(post.box_id)
+        post.nonce, post.ended, post.changed = "", True, False
+
     async def _edit(self, post: Delivery, post_id: PostId, box: Box, errand: Errand) -> None:
         started_s = self._loop.time()
         text = sendable(box.text)
         wanted = digest(text)
         if (
-            post.may_say is None
+            box.closing is not None
+            or post.may_say is None
             or wanted in post.ghosts
             or (wanted in post.may_say and len(post.may_say) > 1)
         ):
             shown = await errand.ask(lambda within_s: self._poster.get(post_id, within_s))
             if not isinstance(shown, Ok):
-                self._failed(post, shown, started_s)
+                self._setbacks.met(post, shown, started_s)
                 return
             post.may_say = frozenset((digest(shown.value.text),))
             post.ghosts -= post.may_say  # that one has come
+            if box.closing is not None:
+                text = sendable(closed(shown.value.text, box.closing))
+                wanted = digest(text)
             self._ledger.keep(post.record())
         if post.may_say == frozenset((wanted,)):
             self._counts.add("unchanged")
@@ -205,7 +219,7 @@ class Courier:
             if isinstance(outcome, Denied | Gone):
                 # A deleted post is 403 too (6.7 to 9.9), and a 404 may be a proxy's, its server being away.
                 outcome = await self._why_denied(post_id, outcome, errand)
-            self._failed(post, outcome, started_s, text)
+            self._setbacks.met(post, outcome, started_s, text)
             return
         self._shows(post, box, text, "edits")
         post.may_say = frozenset((wanted,))
@@ -221,7 +235,7 @@ class Courier:
         if post.post_id is None and post.in_doubt and post.target is not None:
             found = await self._found(post, post.target, errand)
             if isinstance(found, RetryAfter | Unavailable | TokenRefused):
-                self._failed(post, found, started_s)
+                self._setbacks.met(post, found, started_s)
                 return
             if isinstance(found, Ok) and found.value is not None:
                 post.post_id = found.value.post_id
@@ -229,7 +243,7 @@ class Courier:
             post_id = post.post_id
             outcome = await errand.ask(lambda within_s: self._poster.delete(post_id, within_s))
             if isinstance(outcome, RetryAfter | Unavailable | TokenRefused):
-                self._failed(post, outcome, started_s)
+                self._setbacks.met(post, outcome, started_s)
                 return
             if isinstance(outcome, Ok):
                 self._counts.add("deletes")
@@ -284,66 +298,4 @@ class Courier:
         post.plain = plain_after_write(post.plain, now_s)
         pause_s = interval_s(self.throttle_s, box.age_ms / 1000, self._open_boxes())
         post.pace = after_edit(post.pace, now_s, pause_s)
-
-    def _failed(self, post: Delivery, failure: Failure, started_s: float, text: str = "") -> None:
-        """What a failure means for this post alone; what it means for everybody the line has noted."""
-        post.owe_again()
-        match failure:
-            case RetryAfter() | TokenRefused():
-                pass
-            case Unavailable():
-                if failure.reason is not Reason.HELD_BACK:
-                    post.pace = after_failure(post.pace, started_s, self._jitter())
-            case Gone() if post.post_id is not None and self._settings.repost_deleted and not post.renewed:
-                self._renew(post)
-            case Gone():
-                self._quiet(post)
-            case Denied():
-                self._park(post, failure)
-            case Rejected() if failure.too_long and not post.shortened:
-                post.shortened = True
-                self._counts.add("shortened")
-                limit = OLD_SERVER_CHARS if len(text) > OLD_SERVER_CHARS else max(len(text) // 2, 200)
-                self._boxes.limit_chars(limit)
-            case Rejected() if failure.error_id == EDIT_TIME_OVER and not post.renewed:
-                # The site lets posts be edited for a while only: one new post, which then is the box.
-                self._renew(post)
-            case Rejected():
-                post.halted = True
-                self._problem(post, f"refused ({failure.status} {failure.error_id})")
-            case _:
-                assert_never(failure)
-
-    def _renew(self, post: Delivery) -> None:
-        """One new post for the box, and only one: what takes posts away may take this one too."""
-        post.renewed = True
-        post.post_id, post.nonce, post.may_say, post.ghosts = None, "", None, frozenset()
-        self._counts.add("renewed")
-
-    def _quiet(self, post: Delivery) -> None:
-        if post.post_id is None:  # no post of ours was asked about: the channel or user does not exist
-            post.halted = True
-            self._problem(post, "not found (404)")
-            return
-        post.gone = True
-        self._ledger.keep(post.record())
-
-    def _park(self, post: Delivery, denied: Denied) -> None:
-        post.parked_until_s = self._loop.time() + self._settings.park_s * 2 ** min(post.parkings, 8)
-        post.parkings += 1
-        self._problem(post, f"denied to the bot (403 {denied.error_id})")
-
-    def _problem(self, post: Delivery, what: str) -> None:
-        told: dict[str, str] = {}
-        match post.target:
-            case ChannelTarget(channel_id):
-                place = f"channel {channel_id}"
-            case DirectTarget(user_id):
-                # With whom is for the log alone: anybody may ask for `/health`.
-                place, told = "a direct channel", {"user": user_id}
-            case None:
-                place = "a channel"
-            case _:
-                assert_never(post.target)
-        doing = "creating a post" if post.post_id is None else "editing a post"
-        self._problems.note(f"{place}: {doing} is {what}", self._loop.time(), **told)
+        self._setbacks.over(post, created=counter == "creates")

@@ -1,12 +1,24 @@
 """What the publisher knows of one box's post, from the first change to the last acknowledgement."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from status_watcher.core.budget import Bucket, full
 from status_watcher.core.post import BoxRecord
 from status_watcher.core.throttle import EVENTS, Pace, Plain, due_s
-from status_watcher.model import BoxId, PostId, Target, Urgency
+from status_watcher.model import (
+    BoxId,
+    ChannelId,
+    ChannelTarget,
+    DirectTarget,
+    Making,
+    PostId,
+    Target,
+    Urgency,
+    UserId,
+)
 
 Order = tuple[int, float]
 """A rank, and a time: the lower goes first."""
@@ -48,12 +60,17 @@ class Delivery:
     """What the change is worth that is owed; of none, what the last one was."""
     sending: Urgency = Urgency.TICK
     """The same of the change that is, or was, under way."""
+    making: Making = Making.ANYWHERE
+    """As of what was rendered last."""
     over: bool = False
     """The turn has ended, as far as was heard."""
     ended: bool = False
     """The post says that the turn has ended."""
     pace: Pace = field(default_factory=Pace)
     events: Bucket = field(default_factory=lambda: full(EVENTS, 0.0))
+    """What is left of its allowance to go ahead of the interval."""
+    ahead: bool = False
+    """Some of that was spent for the change that is owed, or under way."""
     plain: Plain = field(default_factory=Plain)
     cost_row: bool = False
     """The errand under way has made the server write the post, or may have."""
@@ -71,6 +88,8 @@ class Delivery:
     """A person deleted the post: quiet for the rest of this turn."""
     halted: bool = False
     """The server will refuse whatever we send."""
+    hidden_told: bool | None = None
+    """What was told of `hidden` last; None: nothing."""
     renewed: bool = False
     shortened: bool = False
     settled_at_s: float = 0.0
@@ -82,6 +101,11 @@ class Delivery:
     @property
     def silent(self) -> bool:
         return (self.gone or self.halted) and not self.withdrawn
+
+    @property
+    def hidden(self) -> bool:
+        """Nobody can see it: a person deleted the post, or there is none and the server refused it."""
+        return self.gone or (self.post_id is None and (self.halted or self.parkings > 0))
 
     @property
     def due_s(self) -> float:
@@ -111,6 +135,21 @@ class Delivery:
         if self.in_flight or self.withdrawn or self.ghosts:
             return False
         return self.over if self.silent else self.ended and not self.changed
+
+    def thread(self, direct_channel: Callable[[UserId], ChannelId | None]) -> ChannelTarget | None:
+        """Where a reply to it goes; None while there is no post, or where a person has deleted it."""
+        if self.post_id is None or self.gone or self.withdrawn:
+            return None
+        match self.target:
+            case ChannelTarget(channel_id, root_id):
+                return ChannelTarget(channel_id, root_id or self.post_id)
+            case DirectTarget(user_id):
+                channel = direct_channel(user_id)
+                return None if channel is None else ChannelTarget(channel, self.post_id)
+            case None:
+                return None
+            case _:
+                assert_never(self.target)
 
     def record(self) -> BoxRecord:
         """What is to outlive the process; only once the target is known."""

@@ -34,8 +34,9 @@ class DueQueue:
             return
         self._places[delivery] = place
         heapq.heappush(self._later, (due_s, next(self._order), delivery, place))
-        if len(self._later) > 64 + 4 * len(self._places):
-            self._sweep()
+        if len(self._later) > self._most_entries():
+            self._later = [entry for entry in self._later if self._places.get(entry[2]) is entry[3]]
+            heapq.heapify(self._later)
 
     def remove(self, delivery: Delivery) -> None:
         self._places.pop(delivery, None)
@@ -63,6 +64,10 @@ class DueQueue:
             _, number, delivery, place = heapq.heappop(self._later)
             if self._places.get(delivery) is place:
                 heapq.heappush(self._ready, (place.order, number, delivery, place))
+        if len(self._ready) > self._most_entries():
+            # As in an outage: nothing is taken out, and every tick moves what waits behind the head.
+            self._ready = [entry for entry in self._ready if self._places.get(entry[2]) is entry[3]]
+            heapq.heapify(self._ready)
 
     def _drop_void(self) -> None:
         while self._ready and self._places.get(self._ready[0][2]) is not self._ready[0][3]:
@@ -70,7 +75,6 @@ class DueQueue:
         while self._later and self._places.get(self._later[0][2]) is not self._later[0][3]:
             heapq.heappop(self._later)
 
-    def _sweep(self) -> None:
-        """Drops void entries, so that the heap stays in proportion to what is queued."""
-        self._later = [entry for entry in self._later if self._places.get(entry[2]) is entry[3]]
-        heapq.heapify(self._later)
+    def _most_entries(self) -> int:
+        """Of a heap, before its void entries are dropped: in proportion to what is queued."""
+        return 64 + 4 * len(self._places)

@@ -35,23 +35,33 @@ class PublisherHealth:
 class Problems:
     """What an operator should know, one line for each thing that is wrong, however many boxes it meets.
 
-    Logged when it appears; gone an hour after it was last seen.
+    Logged when it appears; gone when it is known to be over, or an hour after it was last seen.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, ...], float] = {}
 
-    def note(self, line: str, now_s: float, **told: str) -> None:
-        """`told` goes into the log with it, and nowhere else."""
-        key = (line, *told.values())
+    def note(self, place: str, what: str, now_s: float, **told: str) -> None:
+        """`told` belongs to the place, and goes into the log and nowhere else."""
+        key = (place, *told.values(), what)
         if key not in self._seen:
-            log.warning("publishing_problem", problem=line, **told)
+            log.warning("publishing_problem", problem=f"{place}: {what}", **told)
         self._seen.pop(key, None)  # so that the newest is last
         self._seen[key] = now_s
 
+    def over(self, place: str, doing: str, **told: str) -> None:
+        """What was wrong at that place is wrong no more, as far as it begins with `doing`."""
+        if not self._seen:
+            return
+        where = (place, *told.values())
+        for key in [key for key in self._seen if key[:-1] == where and key[-1].startswith(doing)]:
+            del self._seen[key]
+            log.info("publishing_problem_over", problem=f"{place}: {key[-1]}", **told)
+
     def lines(self, now_s: float) -> tuple[str, ...]:
         self._seen = {key: at for key, at in self._seen.items() if now_s - at < PROBLEM_LASTS_S}
-        return tuple(dict.fromkeys(line for line, *_ in reversed(self._seen)))[:MAX_PROBLEMS_SHOWN][::-1]
+        lines = dict.fromkeys(f"{place}: {rest[-1]}" for place, *rest in reversed(self._seen))
+        return tuple(lines)[:MAX_PROBLEMS_SHOWN][::-1]
 
 
 class Counts:
@@ -70,6 +80,7 @@ class Counts:
         "unchanged",
         "shortened",
         "renewed",
+        "out_of_thread",
         "sent_ok",
         "sent_rate_limited",
         "sent_token_refused",

@@ -6,23 +6,23 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import isfinite
 
 import structlog
 
-from status_watcher.core.budget import UNLIMITED, affords, affords_at_s, full, give_back, spend
-from status_watcher.core.health import Circuit as CircuitHealth
 from status_watcher.core.health import CircuitState
 from status_watcher.core.post import BoxRecord
 from status_watcher.core.throttle import Pace, after_outage, plain_change
-from status_watcher.model import BoxId, PostId, Urgency
+from status_watcher.model import BoxId, ChannelTarget, PostId, Urgency
 from status_watcher.publisher.courier import Courier
 from status_watcher.publisher.delivery import Delivery
 from status_watcher.publisher.due_queue import DueQueue
 from status_watcher.publisher.health import Counts, Problems, PublisherHealth
 from status_watcher.publisher.line import Errand, Line
 from status_watcher.publisher.ports import Boxes, Circuit, Ledger, Poster
+from status_watcher.publisher.report import report
+from status_watcher.publisher.setbacks import Setbacks
 from status_watcher.publisher.settings import WORKERS, PublisherSettings
+from status_watcher.publisher.spending import Spending
 
 _Job = tuple[Delivery, Errand]
 _DEFAULTS = PublisherSettings()
@@ -70,11 +70,17 @@ class Publisher:
             line=self._line,
             settings=settings,
             counts=self._counts,
-            problems=self._problems,
+            setbacks=Setbacks(
+                boxes=boxes,
+                ledger=ledger,
+                settings=settings,
+                counts=self._counts,
+                problems=self._problems,
+                jitter=jitter,
+            ),
             wall_ms=wall_ms,
             nonce=nonce,
             open_boxes=self._open_posts,
-            jitter=jitter,
         )
         self._posts: dict[BoxId, Delivery] = {}
         self._queue = DueQueue()
@@ -83,13 +89,18 @@ class Publisher:
         self._settled: deque[Delivery] = deque()
         self._progress = asyncio.Event()
         now_s = self._loop.time()
-        self._bucket = UNLIMITED if settings.budget is None else full(settings.budget, now_s)
+        self._spending = Spending(settings, self._counts, now_s)
         self._open_count, self._recount_at_s = 0, now_s
         for record in ledger.open_boxes:
             post = Delivery(record.box_id, pace=Pace(clear_at_s=now_s + settings.throttle_s))
             post.learn(record, trust_text=ledger.closed_well, ghosts_until_s=now_s + settings.ghost_s)
             self._posts[record.box_id] = post
+        self._tell_hidden: Callable[[BoxId, bool], None] | None = None
         circuit.subscribe(self._circuit_changed)
+
+    def tell_hidden(self, listener: Callable[[BoxId, bool], None]) -> None:
+        """Tell whether a box is one that nobody can see: at its first delivery, and when that changes."""
+        self._tell_hidden = listener
 
     def open_boxes(self) -> Sequence[BoxRecord]:
         """The boxes that an earlier run left open; to be touched or withdrawn by their ids."""
@@ -103,6 +114,16 @@ class Publisher:
         """The box's post, while it has one and has not long been left alone."""
         post = self._posts.get(box_id)
         return None if post is None else post.post_id
+
+    def owes(self, box_id: BoxId) -> bool:
+        """Whether the server has still to be given, or to confirm, what the box says; cheap."""
+        post = self._posts.get(box_id)
+        return post is not None and (post.in_flight or post.changed or bool(post.ghosts)) and not post.silent
+
+    def thread_below(self, box_id: BoxId) -> ChannelTarget | None:
+        """Where a reply to the box's post goes; None while it has none, or where a person has deleted it."""
+        post = self._posts.get(box_id)
+        return None if post is None else post.thread(self._ledger.direct_channel)
 
     def touch(self, box_id: BoxId, urgency: Urgency = Urgency.LINES) -> None:
         """The box may read differently now: rendered and sent at once, or when throttle, interval and budget
@@ -120,7 +141,9 @@ class Publisher:
             self._counts.add("coalesced")
         now_s = self._loop.time()
         post.plain = plain_change(post.plain, now_s, self._settings.throttle_s)
-        self._owe(post, self._admitted(post, urgency, now_s))
+        if not post.in_flight:
+            urgency = self._spending.worth(post, urgency, now_s)
+        self._owe(post, urgency)
 
     def withdraw(self, box_id: BoxId) -> None:
         """There was nothing to show after all: deletes the box's post if it has one, and forgets the box."""
@@ -166,7 +189,7 @@ class Publisher:
         """
         deadline_s = self._loop.time() + within_s
         self._courier.throttle_s = 0.0
-        self._bucket = UNLIMITED
+        self._spending.lift()
         for post in self._posts.values():
             post.pace = Pace()
             if post.changed or not post.ended:
@@ -184,38 +207,7 @@ class Publisher:
     def snapshot(self) -> PublisherHealth:
         """How publishing is doing now, without I/O."""
         now_s = self._loop.time()
-        line = self._line
-        pending = [post for post in self._posts.values() if post.changed and not post.silent]
-        last_ok_s = None if line.last_ok_at_s is None else now_s - line.last_ok_at_s
-        return PublisherHealth(
-            last_ok_s=last_ok_s,
-            circuit=CircuitHealth(line.circuit.state, line.circuit.failures),
-            token_refused=line.token_refused,
-            pending=len(pending),
-            oldest_pending_s=max((now_s - post.changed_at_s for post in pending), default=0.0),
-            pause_s=max(0.0, line.gate.open_at_s - now_s),
-            problems=(*self._server_problems(), *self._problems.lines(now_s), *self._ledger.problems),
-            counters=self._counts.all(),
-        )
-
-    def _server_problems(self) -> tuple[str, ...]:
-        line = self._line
-        if line.token_refused:
-            return ("mattermost: token refused (401)",)
-        if line.last_failure is None or (line.circuit.state == "closed" and line.last_ok_at_s is not None):
-            return ()
-        status = f" ({line.last_failure.status})" if line.last_failure.status else ""
-        return (f"mattermost: {line.last_failure.reason.value}{status}",)
-
-    def _admitted(self, post: Delivery, urgency: Urgency, now_s: float) -> Urgency:
-        """What the change is taken for: an event that goes before the interval is over needs allowance."""
-        ahead = post.pace.calm_at_s > max(now_s, post.pace.clear_at_s)
-        if urgency is not Urgency.EVENT or not ahead or (post.changed and post.urgency >= Urgency.EVENT):
-            return urgency
-        if not affords(post.events, now_s, 1.0):
-            return Urgency.LINES
-        post.events = spend(post.events, now_s)
-        return urgency
+        return report(self._posts.values(), self._line, self._problems, self._counts, self._ledger, now_s)
 
     def _owe(self, post: Delivery, urgency: Urgency) -> None:
         if post.changed:
@@ -244,33 +236,21 @@ class Publisher:
             self._recount_at_s = now_s + _RECOUNT_S
         return self._open_count
 
-    def _price(self, post: Delivery) -> float:
-        """Tokens that must be left for it; all but deletions, which cost no row, then spend one."""
-        if post.withdrawn:
-            return 0.0
-        if post.urgency is Urgency.TICK and isfinite(self._bucket.budget.burst):
-            return self._bucket.budget.burst / 2  # for the elapsed time alone only out of plenty
-        return 1.0
-
     def _assign(self, now_s: float | None = None) -> None:
         """Gives what is due to idle workers, as far as gate, token and circuit allow; sets the next alarm."""
         now_s = self._loop.time() if now_s is None else now_s
         line = self._line
         if line.is_open(now_s):
             while (post := self._queue.head(now_s)) and (worker := self._idle_worker()) is not None:
-                if not affords(self._bucket, now_s, self._price(post)):
-                    if not post.held:
-                        self._counts.add("edits_held_back")
-                    post.held = True
+                if not self._spending.affords(post, now_s):
                     break
                 errand = line.errand()
                 if errand is None:
                     break
                 self._queue.remove(post)
                 self._idle.popleft()
-                post.in_flight, post.held, post.paid = True, False, not post.withdrawn
-                if post.paid:
-                    self._bucket = spend(self._bucket, now_s)
+                post.in_flight = True
+                self._spending.take(post, now_s)
                 worker.set_result((post, errand))
             if line.circuit.state == "half_open" and self._queue.head(now_s) is None:
                 line.probe_wanted.set()
@@ -301,7 +281,7 @@ class Publisher:
         head, later_s = self._queue.head(now_s), self._queue.next_later_s()
         if head is None:
             return later_s
-        paid_s = affords_at_s(self._bucket, now_s, self._price(head))
+        paid_s = self._spending.affords_at_s(head, now_s)
         return paid_s if later_s is None else min(paid_s, later_s)
 
     def _ring(self, at_s: float) -> None:
@@ -319,15 +299,18 @@ class Publisher:
                     await self._courier.bring_up_to_date(post, errand)
             finally:
                 post.in_flight = False
-                if post.paid and not post.cost_row:
-                    self._bucket = give_back(self._bucket, self._loop.time())
+                self._spending.settle(post, self._loop.time())
                 self._progress.set()
             self._after(post)
 
     def _after(self, post: Delivery) -> None:
+        if self._tell_hidden is not None and post.hidden is not post.hidden_told:
+            post.hidden_told = post.hidden
+            self._tell_hidden(post.box_id, post.hidden)
         if post.withdrawn and not post.changed:
             self._forget(post)
         elif post.changed and not post.silent:
+            post.urgency = self._spending.worth(post, post.urgency, self._loop.time())
             self._enqueue(post)
         elif post.ghosts and not post.silent:
             self._queue.put(post, max(post.ghosts_until_s, post.due_s))

@@ -26,7 +26,7 @@ class PublisherSettings:
     token_probe_s: float = 30.0
     """After a refused token, until it is tried again; up to two thirds are added at random."""
     park_s: float = 600.0
-    """After a channel or a post was denied us, until it is tried again; doubles each time."""
+    """After a channel or a post was denied us, until it is tried again; doubles twice."""
     ghost_s: float = 30.0
     """How long an edit without an answer may still reach the post, over newer ones; then the post is read."""
     repost_deleted: bool = False

@@ -2,7 +2,8 @@ import asyncio
 import gzip
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
@@ -19,8 +20,9 @@ from status_watcher.core.outcome import (
     Unavailable,
 )
 from status_watcher.core.post import Marks
-from status_watcher.edge.mattermost import CONNECTIONS, MattermostClient, environment_proxy
+from status_watcher.edge.mattermost import CONNECTIONS, MattermostClient
 from status_watcher.model import ChannelId, ChannelTarget, PostId, UserId
+from status_watcher.proxies import environment_proxy
 from status_watcher.sandbox.faults import Fault
 from status_watcher.sandbox.server import Sandbox
 
@@ -279,7 +281,8 @@ async def test_proxy_is_given_its_login_and_never_the_token(sandbox, scheme):
         url = sandbox.url.replace("http:", f"{scheme}:")
         async with MattermostClient(url, TOKEN, version="0", post_type="", proxy=address) as client:
             outcome = await client.me(5)
-    assert isinstance(outcome, Unavailable)
+    expected = Unavailable(Reason.PROXY) if scheme == "https" else Unavailable(Reason.SERVER_ERROR, 502)
+    assert outcome == expected
     assert outcome.counts
     (request,) = seen
     assert "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n" in request
@@ -291,20 +294,61 @@ async def test_proxy_is_given_its_login_and_never_the_token(sandbox, scheme):
         assert request.count(TOKEN) == 1
 
 
-@pytest.mark.parametrize(
-    ("url", "proxy"),
-    [
-        ("https://chat.example.org", "http://proxy:3128"),
-        ("https://inside.example.org:8443/sub", None),
-        ("http://chat.example.org", None),
-    ],
-)
-def test_proxy_is_that_of_the_environment(url, proxy, monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTPS_PROXY", "proxy:3128")
-    monkeypatch.setenv("NO_PROXY", "inside.example.org")
-    assert environment_proxy(url) == proxy
+async def _forwarded(reader, writer):
+    """One connection by way of a proxy that does its work: the request goes on, the answer comes back."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    method, url, _ = head.split(" ", 2)
+    there = urlsplit(url)
+    asked_reader, asked_writer = await asyncio.open_connection(there.hostname, there.port)
+    head = head.replace(f"{method} {url}", f"{method} {there.path}", 1)
+    asked_writer.write(head.encode())
+
+    async def pass_on(source, sink):
+        while chunk := await source.read(65_536):
+            sink.write(chunk)
+            await sink.drain()
+
+    passing = asyncio.create_task(pass_on(reader, asked_writer))
+    with suppress(ConnectionError):
+        await pass_on(asked_reader, writer)
+    passing.cancel()
+    for one in (asked_writer, writer):
+        one.close()
+
+
+async def test_posts_are_made_and_edited_by_way_of_the_environments_proxy(sandbox, monkeypatch):
+    seen = []
+
+    async def proxy(reader, writer):
+        seen.append(1)
+        await _forwarded(reader, writer)
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    async with server:
+        for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        by = environment_proxy(sandbox.url)
+        async with MattermostClient(
+            sandbox.url, sandbox.bot_token, version="0", post_type="", proxy=by
+        ) as client:
+            post = await created(client, sandbox)
+            assert await client.patch(post.post_id, "newer", 5) == Ok(None)
+    assert seen
+    assert sandbox.store.posts[post.post_id].message == "newer"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_proxy_that_is_away_is_called_so(sandbox, scheme):
+    url = sandbox.url.replace("http:", f"{scheme}:")
+    with socket.socket() as bound:  # and nobody listens
+        bound.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with MattermostClient(url, TOKEN, version="0", post_type="", proxy=away) as client:
+            outcome = await client.me(5)
+    assert outcome == Unavailable(Reason.PROXY)
+    assert outcome.counts
+    assert not outcome.may_have_happened
 
 
 def test_ssl_cert_file_is_what_the_default_context_reads():

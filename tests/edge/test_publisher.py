@@ -1,6 +1,8 @@
 """What the server sees of the publisher when all goes well."""
 
 import asyncio
+import time
+from dataclasses import replace
 from itertools import pairwise
 
 import orjson
@@ -34,18 +36,21 @@ async def test_burst_of_changes_is_one_edit_with_the_newest_text(desk, sandbox):
     assert desk.publisher.snapshot().counters["coalesced"] == 199
 
 
-async def test_edit_after_a_quiet_time_goes_at_once_and_the_next_waits_for_the_throttle(desk, sandbox):
-    desk.show("box", "first")
-    await desk.shows("first")
-    await asyncio.sleep(THROTTLE_S * 1.5)  # the quiet time
-    changed_at = asyncio.get_running_loop().time()
-    desk.show("box", "second")
-    await desk.shows("second")
-    desk.show("box", "third")
-    await desk.shows("third")
+async def test_edit_after_a_quiet_time_goes_at_once_and_the_next_waits_for_the_throttle(sandbox, tmp_path):
+    throttle_s = 1.0  # much longer than a busy machine takes for an edit
+    async with publishing(sandbox, tmp_path, settings=replace(QUICK, throttle_s=throttle_s)) as desk:
+        desk.show("box", "first")
+        await desk.shows("first")
+        post, loop = desk.publisher._posts[BoxId("box")], asyncio.get_running_loop()
+        await until(lambda: not post.in_flight and loop.time() > post.due_s)  # the quiet time
+        changed_at = loop.time()
+        desk.show("box", "second")
+        await desk.shows("second")
+        desk.show("box", "third")
+        await desk.shows("third")
     second, third = (edit.at_monotonic_s for edit in sandbox.store.edits)
-    assert second - changed_at < THROTTLE_S / 2
-    assert THROTTLE_S <= third - second < THROTTLE_S + 0.2
+    assert second - changed_at < throttle_s
+    assert throttle_s <= third - second < 2 * throttle_s
 
 
 async def test_first_edit_keeps_the_throttle_after_the_create(desk, sandbox):
@@ -61,11 +66,13 @@ async def test_slow_answers_do_not_let_edits_come_closer_than_the_throttle(desk,
     desk.show("box", "first")
     await desk.shows("first")
     sandbox.faults.add(Fault(match="PUT", delay_before_s=THROTTLE_S * 1.2))
-    for number in range(12):
+    for number in range(5):
+        asked = desk.asked("PUT")
         desk.show("box", f"text {number}")
-        await asyncio.sleep(THROTTLE_S / 3)  # the pace of the changes
-    await desk.shows("text 11")
+        await until(lambda asked=asked: desk.asked("PUT") > asked)  # the next change comes while it travels
+    await desk.shows("text 4")
     times = [edit.at_monotonic_s for edit in sandbox.store.edits]
+    assert len(times) == 5
     assert min(b - a for a, b in pairwise(times)) >= THROTTLE_S
 
 
@@ -92,16 +99,20 @@ async def test_nul_and_lone_surrogates_are_never_sent(desk, sandbox):
     await never(lambda: edits(sandbox))
 
 
-async def test_tick_of_the_elapsed_time_waits_longer_than_a_real_change(desk, sandbox):
-    desk.show("box", "10s")
-    await desk.shows("10s")
-    desk.show("box", "11s", urgency=Urgency.TICK)
-    await never(lambda: edits(sandbox), THROTTLE_S * 2.5)
-    desk.show("box", "12s and a line")
-    await desk.shows("12s and a line", within_s=THROTTLE_S * 2)
-    desk.show("box", "13s", urgency=Urgency.TICK)
-    await desk.shows("13s", within_s=QUICK.tick_s + 1)
-    assert sandbox.store.edits[1].at_monotonic_s - sandbox.store.edits[0].at_monotonic_s >= QUICK.tick_s
+async def test_tick_of_the_elapsed_time_waits_longer_than_a_real_change(sandbox, tmp_path):
+    tick_s = 3.0  # much longer than a busy machine takes for an edit
+    async with publishing(sandbox, tmp_path, settings=replace(QUICK, tick_s=tick_s)) as desk:
+        desk.show("box", "10s")
+        await desk.shows("10s")
+        desk.show("box", "11s", urgency=Urgency.TICK)
+        await never(lambda: edits(sandbox), THROTTLE_S * 2.5)
+        desk.show("box", "12s and a line")
+        await desk.shows("12s and a line")
+        desk.show("box", "13s", urgency=Urgency.TICK)
+        await desk.shows("13s")
+    made_s = next(r.at_monotonic_s for r in sandbox.requests if r.method == "POST")
+    line, tick = (edit.at_monotonic_s for edit in sandbox.store.edits)
+    assert line - made_s < tick_s <= tick - line
 
 
 async def test_ended_boxes_go_before_others_that_are_due(desk, sandbox):
@@ -231,7 +242,9 @@ async def test_ended_box_is_dropped_from_memory_and_found_again_when_it_is_reope
         await desk.shows("[DONE]")
         desk.show("other", "other")
         await until(lambda: BoxId("box") not in desk.publisher._posts)
-        await asyncio.sleep(THROTTLE_S)  # what was dropped knows no throttle any more; minutes, as a rule
+        made_s = next(r.ended_monotonic_s for r in sandbox.requests if r.method == "POST")
+        # What was dropped knows no throttle any more; as a rule, minutes have passed.
+        await until(lambda: time.monotonic() > made_s + THROTTLE_S)
         desk.show("box", "[ACTIVE] again")
         await desk.shows("[ACTIVE] again", "other")
         assert desk.asked("POST", "/posts") == 2
@@ -257,7 +270,7 @@ async def test_flush_in_an_outage_ends_in_time_and_says_what_was_not_delivered(d
     desk.show("box", "[INTERRUPTED]")
     started = asyncio.get_running_loop().time()
     assert await desk.publisher.flush(1.0) == 1
-    assert asyncio.get_running_loop().time() - started < 1.3
+    assert asyncio.get_running_loop().time() - started < 4  # and not for ever, as long as nobody listens
     await sandbox.resume()
 
 

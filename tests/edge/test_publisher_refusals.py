@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from publishing import QUICK, THROTTLE_S, never, publishing, until
+from publishing import CREATE, QUICK, THROTTLE_S, never, publishing, until
 from structlog.testing import capture_logs
 
 from status_watcher.model import ChannelId, ChannelTarget, DirectTarget, PostId, UserId
@@ -112,6 +112,89 @@ async def test_M11_bot_removed_from_the_channel_stops_the_box_with_a_reason(desk
     (problem,) = desk.publisher.snapshot().problems
     assert sandbox.channel.id in problem
     assert desk.publisher.snapshot().pending == 1
+
+
+async def test_thread_whose_root_was_deleted_is_left_for_the_channel_once_and_for_all(sandbox, tmp_path):
+    root = sandbox.store.post_as(sandbox.person.id, sandbox.channel.id, "please")
+    thread = ChannelTarget(ChannelId(sandbox.channel.id), PostId(root.id))
+    sandbox.store.delete_post(root.id, sandbox.person.id)
+    with capture_logs() as logs:
+        async with publishing(sandbox, tmp_path) as desk:
+            desk.show("box", "first", target=thread)
+            await desk.shows("first")
+            desk.show("box", "second", target=thread)
+            await desk.shows("second")
+            assert desk.asked("POST", "/posts") == 2
+            desk.show("next turn", "text", target=thread)
+            await desk.shows("second", "text")
+            assert desk.asked("POST", "/posts") == 3, "the thread is known to be gone"
+            assert desk.counter("out_of_thread") == 1
+            health = desk.publisher.snapshot()
+            assert (health.problems, health.pending) == ((), 0)
+    assert [line for line in logs if line["log_level"] == "warning"] == []
+    assert [line["root"] for line in logs if line["event"] == "thread_gone"] == [root.id]
+    assert all(post.root_id == "" for post in sandbox.store.posts_in(sandbox.channel.id))
+    async with publishing(sandbox, tmp_path) as desk:
+        desk.show("box", "third", target=thread)
+        await desk.shows("third", "text")
+
+
+async def test_kill_9_while_leaving_a_thread_makes_one_post(sandbox, tmp_path):
+    root = sandbox.store.post_as(sandbox.person.id, sandbox.channel.id, "please")
+    thread = ChannelTarget(ChannelId(sandbox.channel.id), PostId(root.id))
+    sandbox.store.delete_post(root.id, sandbox.person.id)
+    async with publishing(sandbox, tmp_path) as desk:
+        desk.show("box", "first", target=thread)
+        await until(lambda: desk.counter("out_of_thread") == 1)
+        sandbox.faults.add(Fault(match=CREATE, delay_after_commit_s=1, times=1))
+        await desk.shows("first")
+        await desk.crash()
+    await until(lambda: all(asked.ended_monotonic_s for asked in sandbox.requests))
+    async with publishing(sandbox, tmp_path) as desk:
+        desk.show("box", "second", target=thread)
+        await desk.shows("second")
+
+
+@pytest.mark.parametrize("made_before", [True, False], ids=["edit", "create"])
+@pytest.mark.parametrize("how", ["archived", "removed"])
+async def test_M11_channel_that_takes_us_again_gets_the_newest_text_and_the_problem_is_over(
+    sandbox, tmp_path, how, made_before
+):
+    settings = replace(QUICK, park_s=0.3)
+    channel = sandbox.store.channels[sandbox.channel.id]
+    async with publishing(sandbox, tmp_path, settings=settings) as desk:
+        if made_before:
+            desk.show("box", "before")
+            await desk.shows("before")
+        if how == "archived":
+            sandbox.store.archive_channel(channel.id)
+        else:
+            sandbox.store.remove_member(channel.id, sandbox.bot.id)
+        with capture_logs() as logs:
+            desk.show("box", "meanwhile")
+            await until(lambda: desk.publisher.snapshot().problems)
+            (problem,) = desk.publisher.snapshot().problems
+            assert problem.startswith(f"channel {channel.id}: ")
+            assert ("archived" in problem) == (how == "archived")
+            desk.show("box", "[DONE]", ended=True)
+            if how == "archived":
+                channel.delete_at = 0
+            else:
+                sandbox.store.add_member(channel.id, sandbox.bot.id)
+            await desk.shows("[DONE]")
+            await until(lambda: not desk.publisher.snapshot().problems)
+        told = [line["event"] for line in logs if line["event"].startswith("publishing_problem")]
+        assert told == ["publishing_problem", "publishing_problem_over"]
+
+
+async def test_box_that_has_ended_is_not_sent_to_an_archived_channel_for_ever(sandbox, tmp_path):
+    settings = replace(QUICK, park_s=0.02)
+    sandbox.store.archive_channel(sandbox.channel.id)
+    async with publishing(sandbox, tmp_path, settings=settings) as desk:
+        desk.show("box", "[DONE]", ended=True)
+        await until(lambda: desk.publisher.snapshot().pending == 0 and desk.asked("POST", "/posts") == 5)
+        await never(lambda: desk.asked("POST", "/posts") > 5, for_s=1)
+        assert desk.publisher.snapshot().problems
 
 
 async def test_denied_channel_is_tried_again_later(sandbox, tmp_path):

@@ -172,3 +172,18 @@ def test_due_queue_does_not_grow_with_the_number_of_changes():
     for number in range(10_000):
         queue.put(delivery, float(number))
     assert len(queue._later) < 200
+
+
+def test_due_queue_does_not_grow_while_nothing_is_taken_out():
+    """An outage: the first one waits, and every tick moves those behind it, which are due as well."""
+    queue, first = DueQueue(), delivery(Urgency.LINES, 0)
+    queue.put(first, 0.0)
+    behind = [delivery(Urgency.TICK, 0) for _ in range(20)]
+    for now_s in range(1_000):
+        for one in behind:
+            queue.put(one, float(now_s))
+        assert queue.head(float(now_s)) is first
+    assert len(queue._ready) < 200
+    handed = [queue.pop(1_000.0) for _ in range(21)]
+    assert set(handed) == {first, *behind}
+    assert queue.pop(1_000.0) is None

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from status_watcher.config import Config, ConfigErrors, load, load_state_dir, with_absolute_paths
+from status_watcher.config import Config, ConfigErrors, load, load_state_dir
+from status_watcher.environment import with_absolute_paths
 
 TOKEN = "x5tqf1yz9byqwehx8jmsk4rggo"
 MINIMAL = {"MM_TOKEN": TOKEN, "MM_URL": "https://chat.example.org", "HOME": "/home/op"}

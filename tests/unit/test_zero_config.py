@@ -152,3 +152,27 @@ def test_one_installations_token_does_not_serve_anothers_transcripts(variable):
     found = errors(loaded({variable: "/elsewhere/agents"}, BOTH))
     assert list(found) == ["MM_TOKEN", "MM_URL"]
     assert "outside" in found["MM_TOKEN"]
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        {**BOTH, "enabled": False},
+        {"accounts": {"default": {**BOTH, "enabled": False}}},
+        {"enabled": False, "accounts": {"default": {**BOTH, "enabled": True}}},
+    ],
+    ids=["channel", "account", "channel of an enabled account"],
+)
+def test_what_openclaw_has_disabled_is_not_borrowed(channel):
+    found = errors(loaded({}, channel))
+    assert list(found) == ["MM_TOKEN", "MM_URL"]
+    for line in found.values():
+        assert line.startswith("is required (openclaw.json has Mattermost disabled, ")
+    assert list(errors(loaded({"MM_URL": URL}, channel))) == ["MM_TOKEN"]
+    assert list(errors(loaded({"MM_TOKEN": TOKEN}, channel))) == ["MM_URL"]
+    assert settings(loaded({"MM_URL": URL, "MM_TOKEN": "ours-token"}, channel)) == (URL, "ours-token")
+
+
+def test_an_account_that_is_not_openclaws_default_may_be_disabled():
+    channel = {**BOTH, "enabled": True, "accounts": {"b": {"enabled": False}}}
+    assert settings(loaded({}, channel)) == (URL, TOKEN)
