@@ -9,18 +9,19 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 import structlog
 
-from status_watcher import __version__
+from status_watcher import __version__, stop_request
 from status_watcher.config import Config
 from status_watcher.core.board import Board, BoardSettings
-from status_watcher.core.gateway import GatewayStop, gateway_problem
 from status_watcher.core.health import Health, Sessions, Watch, judge
 from status_watcher.core.labels import LabelErrors, Labels, load_labels
+from status_watcher.core.openclaw_config import OpenclawConfig
 from status_watcher.core.patience import COMMANDS, Patience
 from status_watcher.core.pen import Pen
 from status_watcher.core.policy import NO_RULES, Policy
@@ -37,12 +38,14 @@ from status_watcher.edge.installation import Installation
 from status_watcher.edge.labels_ledger import watch_labels
 from status_watcher.edge.ledger import Ledger, NewerState, StateUnusable, open_ledger
 from status_watcher.edge.locate import Layout
-from status_watcher.edge.mattermost import MattermostClient, environment_proxy
+from status_watcher.edge.mattermost import MattermostClient
+from status_watcher.edge.openclaw_file import read_sessions_store
 from status_watcher.edge.openclaw_watch import watch_openclaw_config
 from status_watcher.edge.store_choice import forced_by
 from status_watcher.exit_codes import ExitCode
 from status_watcher.listeners import Listeners
 from status_watcher.policy_file import PolicyErrors, parse_policy
+from status_watcher.proxies import environment_proxy
 from status_watcher.publisher import Publisher, PublisherSettings
 from status_watcher.publisher.health import PublisherHealth
 from status_watcher.pulse import Pulse
@@ -170,16 +173,22 @@ class Daemon:
             repost_deleted=config.on_deleted_post == "repost",
         )
         self._shelf = Shelf(self._board)
-        self._notices = StallNotices(self._shelf, config.stall_notify, ledger.direct_channel)
+        self._notices = StallNotices(self._shelf, config.stall_notify)
         self._publisher = Publisher(self._notices, client, breaker, ledger, publishing)
         self._notices.deliver_to(self._publisher)
+        self._board.keep_while(self._publisher.owes)
         self._relay = Relay(self._board, self._notices, self._clock)
-        self._gateway_stop: GatewayStop | None = None
+        self._publisher.tell_hidden(self._relay.hear_of_hidden)
         self.listeners = Listeners(
             config, self._board, self._clock.now_ms, self._publisher, client, environment_proxy
         )
         forced = forced_by(config.transcript_dir, config.sessions_json)
-        self._source = Installation(_layout(config), fresh_s=_fresh_s(config), forced=forced)
+        store = partial(
+            read_sessions_store, config.openclaw_config_path, config.openclaw_state_dir, os.environ
+        )
+        self._source = Installation(
+            _layout(config), fresh_s=_fresh_s(config), forced=forced, read_store=store
+        )
         self._stopping = asyncio.Event()
         self._code = ExitCode.OK
         self._lock_lost = False
@@ -200,7 +209,7 @@ class Daemon:
                 tasks.create_task(self._tell_problems(), name="problems"),
                 tasks.create_task(self._pulse.beat(), name="pulse"),
                 tasks.create_task(self._hear_gateway(), name="gateway"),
-                tasks.create_task(self._hear_names(), name="agent-names"),
+                tasks.create_task(self._hear_openclaw(), name="openclaw-config"),
                 tasks.create_task(self._hear_labels(), name="labels"),
                 tasks.create_task(self.listeners.run(), name="listeners"),
                 tasks.create_task(self._hear_approvals(), name="approvals"),
@@ -222,8 +231,8 @@ class Daemon:
     def health(self) -> Health:
         """What `/health` says now."""
         publishing, watching, counts = self._publisher.snapshot(), self._source.health(), self._board.counts()
-        gateway = gateway_problem(self._gateway_stop)
-        problems = (*watching.problems, *gateway, *publishing.problems)
+        of_board = self._board.problems(self._clock.now_ms())
+        problems = (*watching.problems, *of_board, *publishing.problems)
         return Health(
             status=judge(
                 watch_alive=watching.alive, token_refused=publishing.token_refused, problems=problems
@@ -297,11 +306,7 @@ class Daemon:
         watched = [p for p in (config.transcript_dir, config.sessions_json) if p is not None]
         if not watched and config.openclaw_state_dir is not None:
             watched = [config.openclaw_state_dir]
-        await watch_gateway(config.state_dir, watched, lock.pid_namespace(), self._take_gateway_stop)
-
-    def _take_gateway_stop(self, stop: GatewayStop | None) -> None:
-        self._gateway_stop = stop
-        self._relay.hear_of_gateway(stop)
+        await watch_gateway(config.state_dir, watched, lock.pid_namespace(), self._relay.hear_of_gateway)
 
     async def _hear_approvals(self) -> None:
         config = self._config
@@ -310,16 +315,14 @@ class Daemon:
         if state_dir is not None:
             await watch_approvals(state_dir, self._relay.hear_of_approvals)
 
-    async def _hear_names(self) -> None:
-        config = self._config
-        if config.openclaw_config_path is None or config.openclaw_state_dir is None:
-            return
-        await watch_openclaw_config(
-            config.openclaw_config_path,
-            config.openclaw_state_dir,
-            os.environ,
-            lambda found: self._relay.name_agents(found.agent_names),
-        )
+    async def _hear_openclaw(self) -> None:
+        path, state_dir = self._config.openclaw_config_path, self._config.openclaw_state_dir
+        if path is not None and state_dir is not None:
+            await watch_openclaw_config(path, state_dir, os.environ, self._take_openclaw)
+
+    def _take_openclaw(self, found: OpenclawConfig) -> None:
+        self._relay.name_agents(found.agent_names)
+        self._source.move(found.sessions_store)
 
     async def _hear_labels(self) -> None:
         if self._config.labels_file is not None:
@@ -330,7 +333,8 @@ class Daemon:
         told: dict[str, str] = {}
         while True:
             # A number in front says how many: that it changed is no news.
-            problems = {line.lstrip("0123456789"): line for line in self._source.health().problems}
+            found = (*self._source.health().problems, *self._board.unread_problems(self._clock.now_ms()))
+            problems = {line.lstrip("0123456789"): line for line in found}
             for kind in sorted(problems.keys() - told):
                 log.warning("following_problem", problem=problems[kind])
             for kind in sorted(told.keys() - problems):
@@ -354,6 +358,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        if stop_request.is_asked():
+            self._stopping.set()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _on_signal(self) -> None:

@@ -5,17 +5,13 @@ import os
 import pwd
 import signal
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
-import orjson
 
-from status_watcher import __version__, hook_command
-from status_watcher.config import Config, ConfigErrors, load, load_state_dir, with_absolute_paths
-from status_watcher.core.health import Health
+from status_watcher import __version__, hook_command, status_command, stop_request
+from status_watcher.config import Config, ConfigErrors, load, load_state_dir
 from status_watcher.edge import background
 from status_watcher.edge.lock import (
     Holder,
@@ -25,6 +21,7 @@ from status_watcher.edge.lock import (
     pid_namespace,
     prepare_state_dir,
 )
+from status_watcher.environment import with_absolute_paths
 from status_watcher.exit_codes import ExitCode
 
 _LOG_FILE_NAME = "daemon.log"
@@ -53,6 +50,8 @@ def run(*, daemon: bool) -> None:
     from status_watcher import app  # noqa: PLC0415 - see above
     from status_watcher.edge import logs  # noqa: PLC0415 - see above
 
+    if stop_request.is_asked():
+        sys.exit(ExitCode.OK)  # before anything is made that would have to be taken down
     os.umask(0o077)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     log_file = config.state_dir / _LOG_FILE_NAME if daemon else None
@@ -87,15 +86,15 @@ def start() -> None:
         lambda pid: _is_ready(config.state_dir, pid),
         _START_TIMEOUT_S,
     )
-    token = config.mm_token.get_secret_value()
     match outcome:
         case background.Ready(pid):
             _say(str(pid))
         case background.Exited(exit_code, said):
-            _complain(*_quotable(said, token))
-            _fail(exit_code, f"did not start (exit code {exit_code})")
+            _complain(*_quotable(said, config.secrets))
+            # 0: somebody stopped it meanwhile, and it does not run.
+            _fail(exit_code or ExitCode.FAILED, f"did not start (exit code {exit_code})")
         case background.TooSlow(said):
-            _complain(*_quotable(said, token))
+            _complain(*_quotable(said, config.secrets))
             _fail(ExitCode.FAILED, f"was not ready within {_START_TIMEOUT_S:.0f} s and has been stopped")
         case background.CannotSpawn(reason):
             _fail(ExitCode.FAILED, reason)
@@ -136,10 +135,8 @@ def status(*, as_json: bool) -> None:
     record = found.record if found else None
     answer = background.ask_health(record.host, record.port) if record and record.port else None
     health = answer if answer and record and answer.pid == record.pid else None
-    if as_json:
-        _say(orjson.dumps(_as_document(found, health)).decode())
-    else:
-        _say(*_in_words(found, health))
+    words = [status_command.in_json(found, health)] if as_json else status_command.in_words(found, health)
+    _say(*words)
     sys.exit(ExitCode.OK if found else ExitCode.NOT_IN_THAT_STATE)
 
 
@@ -197,9 +194,17 @@ def hook() -> None:
     """Put the gateway's hook into OpenClaw's state directory, or take it away."""
 
 
+def _named_directory(_: click.Context, option: click.Parameter, text: str | None) -> Path | None:
+    """The empty string is a variable that a script has not set, not the working directory."""
+    if text is not None and not text.strip():
+        _fail(ExitCode.USAGE, f"{option.opts[0]}: must not be empty")
+    return None if text is None else Path(text)
+
+
 _of_state_dir = click.option(
     "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False),
+    callback=_named_directory,
     help="OpenClaw's state directory, where the environment does not tell.",
 )
 
@@ -237,8 +242,10 @@ def _openclaw_environment(state_dir: Path | None) -> dict[str, str]:
 
 
 def _end_with(answer: hook_command.Answer) -> NoReturn:
-    _say(*answer.lines)
-    _complain(*answer.complaints)
+    try:
+        _say(*answer.lines)
+    finally:
+        _complain(*answer.complaints)
     sys.exit(answer.code)
 
 
@@ -303,68 +310,19 @@ def _is_ready(state_dir: Path, pid: int) -> bool:
             return False
 
 
-def _uptime_s(record: LockRecord, health: Health | None) -> float:
-    # Without an answer only the wall clock is left, which may have been set back since.
-    return health.uptime_s if health else round(max(0.0, time.time() - record.started_at), 1)
-
-
-def _as_document(found: Holder | None, health: Health | None) -> dict[str, Any]:
-    record = found.record if found else None
-    return {
-        "running": found is not None,
-        "pid": record.pid if record else None,
-        "uptime_s": _uptime_s(record, health) if record else None,
-        "sessions": health.sessions if health else None,
-        "circuit": health.circuit if health else None,
-    }
-
-
-def _in_words(found: Holder | None, health: Health | None) -> tuple[str, ...]:
-    if found is None:
-        return ("not running",)
-    record = found.record
-    if record is None or not record.ready:
-        return (f"starting (PID {record.pid})" if record else "starting",)
-    first = f"running (PID {record.pid}), up {_duration(_uptime_s(record, health))}"
-    if record.port == 0:
-        return (first,)
-    if health is None:
-        return (first, f"/health on {record.host} port {record.port} does not answer")
-    sessions, circuit = health.sessions, health.circuit
-    second = (
-        f"{health.status}: {sessions.active} boxes open, {sessions.waiting} waiting, "
-        f"{sessions.tracked} sessions followed, circuit {circuit.state.replace('_', '-')}"
-    )
-    return (first, second, _cost(health.counters), *health.problems)
-
-
-def _cost(counters: Mapping[str, int]) -> str:
-    """What the boxes have cost the server, and what editing at the throttle's pace would have cost more."""
-    posts, edits, saved = (counters.get(name, 0) for name in ("creates", "edits", "edits_saved"))
-    written, spared = (_size(counters.get(name, 0)) for name in ("bytes_written", "bytes_saved"))
-    return f"{posts:,} posts and {edits:,} edits written ({written}), {saved:,} edits saved ({spared})"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1_000_000 else f"{size_bytes / 1e3:,.1f} kB"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest_s = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
-
-
 def _say(*lines: str) -> None:
-    """Print; who closed our output does not want to know, and what was done stays done."""
+    """Print, or fail in one line, as what asks relies on it; what was done stays done.
+
+    Who closed the other end of a pipe does not want to know any more.
+    """
     try:
         for line in lines:
             click.echo(line)
-    except OSError:
+    except OSError as error:
         # The interpreter flushes once more at its end, and would make a failure of that.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, ConnectionError):
+            _fail(ExitCode.FAILED, f"cannot write to standard output: {error.strerror}")
 
 
 def _complain(*lines: str) -> None:
@@ -375,9 +333,12 @@ def _complain(*lines: str) -> None:
             return
 
 
-def _quotable(said: tuple[str, ...], token: str) -> list[str]:
+def _quotable(said: tuple[str, ...], secrets: tuple[str, ...]) -> list[str]:
     """What the daemon said last, without our own prefix; the interpreter redacts no traceback."""
-    return [line.replace(token, "[redacted]").removeprefix("status-watcher: ") for line in said]
+    from status_watcher.core.redact import Redactor, redact  # noqa: PLC0415 - other commands start faster without
+
+    redacted = redact("\n".join(said), Redactor.for_secrets(*secrets))
+    return [line.removeprefix("status-watcher: ") for line in redacted.split("\n")] if redacted else []
 
 
 def _fail(code: int, line: str) -> NoReturn:

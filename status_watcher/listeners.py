@@ -20,7 +20,7 @@ from status_watcher.core.lifecycle import Event, Lifecycle
 from status_watcher.core.post import BoxRecord, box_tag, sendable
 from status_watcher.core.replay import Replay
 from status_watcher.core.session_report import SessionReport, to_json, without_private
-from status_watcher.core.snapshot import Snapshot, public_in
+from status_watcher.core.snapshot import Snapshot
 from status_watcher.core.text import Redactor, clip, redact, without_unseen
 from status_watcher.edge.event_sender import Destination, EventSender
 from status_watcher.edge.session_routes import Doorkeeper, EventStream, add_routes
@@ -85,7 +85,7 @@ class Listeners:
         """Lets the health port answer to `/sessions` and `/events`."""
         token = self._config.health_token
         given = "" if token is None else token.get_secret_value()
-        add_routes(app, Doorkeeper(self._config.health_host, given), self, self._stream)
+        add_routes(app, Doorkeeper(given), self, self._stream)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -116,14 +116,14 @@ class Listeners:
 
     async def sessions(self) -> bytes:
         """The body of `GET /sessions`: open turns first, each kind from the newest on."""
-        shown = self._board.snapshots(self._now_ms(), MOST_ENDED)
-        reports = [self._report(snapshot, self._post_of(snapshot.box_id)) for snapshot in shown]
+        found = self._board.snapshots(self._now_ms(), MOST_ENDED)
+        reports = [self._report(one, self._post_of(one.shown_in) if one.shown_in else None) for one in found]
         if not self._everything:
-            channels = {channel for snapshot in shown if (channel := public_in(snapshot)) is not None}
+            channels = {channel for one in found if (channel := one.whose.public_in) is not None}
             public = await self._public.of(channels)
             reports = [
-                report if public_in(snapshot) in public else without_private(report)
-                for snapshot, report in zip(shown, reports, strict=True)
+                report if one.whose.public_in in public else without_private(report)
+                for one, report in zip(found, reports, strict=True)
             ]
         return to_json(getpid(), reports)
 
@@ -161,7 +161,7 @@ class Listeners:
                 what=event.what,
                 turn=box_tag(event.turn),
                 report=self._report(event.snapshot, event.post),
-                public_in=public_in(event.snapshot),
+                public_in=event.snapshot.whose.public_in,
             )
             self._stream.publish(told)
             for sender in self._senders:
@@ -169,18 +169,20 @@ class Listeners:
 
     def _report(self, snapshot: Snapshot, post: PostId | None) -> SessionReport:
         """What the chat shows of it, and no more: names are redacted as in a box."""
+        whose, standing = snapshot.whose, snapshot.standing
         return SessionReport(
-            key=self._shown(snapshot.key or "", _KEY_CHARS),
-            label=self._shown(snapshot.name, _LABEL_CHARS),
-            agent=sendable(snapshot.ref[0]),
-            kind=snapshot.kind.name.lower(),
-            state=snapshot.state.value,
-            age_s=snapshot.age_ms / 1000,
-            idle_s=snapshot.idle_ms / 1000,
-            model=self._shown(snapshot.model, _LABEL_CHARS),
-            tokens=snapshot.tokens,
+            key=self._shown(whose.key or "", _KEY_CHARS),
+            label=self._shown(whose.name, _LABEL_CHARS),
+            agent=sendable(whose.agent),
+            kind=whose.kind or "",
+            state=standing.state.value,
+            age_s=standing.age_ms / 1000,
+            idle_s=standing.idle_ms / 1000,
+            model=self._shown(standing.model, _LABEL_CHARS),
+            tokens=standing.tokens,
             # Without the team, which the server's web client finds itself (5.16 and later).
             post=f"{self._config.mm_url}/_redirect/pl/{post}" if post else "",
+            waits_for=standing.waits_for,
         )
 
     def _open(self, text: str, most_chars: int) -> str:

@@ -5,7 +5,7 @@ error.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import NewType
 
 AgentId = NewType("AgentId", str)
@@ -71,6 +71,27 @@ class Urgency(IntEnum):
     """The turn is over."""
 
 
+class Making(Enum):
+    """Whether a post is made for a box that has none."""
+
+    ANYWHERE = "anywhere"
+    """In the channel where the thread that it belongs to is gone."""
+    IN_THREAD = "in thread"
+    """Below its root, or not at all."""
+    NEVER = "never"
+    """A post that is there is brought up to date, no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Of a box whose turn is not known any more: its post keeps what it says, but for its state."""
+
+    state: State
+    max_chars: int
+    one_line: bool
+    """Such a box has no last line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """What a post should say now: the newest text, never a history of texts."""
@@ -80,3 +101,7 @@ class Box:
     ended: bool
     age_ms: int = 0
     """Of its turn: an older one may be shown less often."""
+    making: Making = Making.ANYWHERE
+    closing: Closing | None = None
+    """Where it is set, what the post says now is closed like that; `text` stands for nothing but the state
+    and the name."""

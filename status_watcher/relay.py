@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from status_watcher.core.board import Board, Changes
 from status_watcher.core.elsewhere import ApprovalRow
-from status_watcher.core.gateway import GatewayStop
+from status_watcher.core.gateway import GatewayWord
 from status_watcher.core.skew import Skew
 from status_watcher.model import AgentId, Box, BoxId, SessionId, SessionKey, Urgency
 from status_watcher.source import News
@@ -95,11 +94,12 @@ class Relay:
         self._outlet = outlet
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._soon = False
+        self._soon = self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
         self.broken_news = 0
         self.broken_turns = 0
         """Times that the board could not conclude: what was touched is looked at again with its next news."""
+        self._gateway = GatewayWord()
         self._names: Mapping[AgentId, str] = {}
         self._told_broken: set[tuple[AgentId, SessionId, str]] = set()
 
@@ -114,6 +114,9 @@ class Relay:
                 log.error(  # noqa: TRY400 - see above
                     "news_not_understood", kind=type(news).__name__, error=type(error).__name__
                 )
+        self._advance_soon()
+
+    def _advance_soon(self) -> None:
         if not self._soon:
             self._soon = True
             self._loop.call_soon(self.advance)
@@ -137,13 +140,26 @@ class Relay:
             delay_s = max(0.0, (wake_ms - self._clock.now_ms()) / 1000)
             self._timer = self._loop.call_later(delay_s, self.advance)
 
-    def hear_of_gateway(self, stop: GatewayStop | None) -> None:
-        """The gateway stops, or has started again (None): open boxes say so."""
-        log.info("gateway", state="started" if stop is None else "gone" if stop.gone else "stopping")
-        if stop is not None:
-            stop = replace(stop, since_ms=self._clock.skew().board_ms(stop.since_ms))
-        self._board.hear_of_gateway(stop, self._clock.now_ms())
+    def hear_of_gateway(self, word: GatewayWord) -> None:
+        """The gateway stops, is gone, or works, and it compacts sessions: open boxes say so."""
+        stop, before = word.stop, self._gateway
+        now_ms, skew = self._clock.now_ms(), self._clock.skew()
+        self._gateway = word
+        if stop != before.stop:
+            state = "started" if stop is None else "stopping" if stop.gone_ms is None else "gone"
+            log.info("gateway", state=state)
+            self._board.hear_of_gateway(stop.told_by(skew) if stop else None, now_ms)
+        if word.compacting != before.compacting:
+            log.info("compactions", running=len(word.compacting))
+            self._board.hear_of_compactions(word.compacting, now_ms, skew)
         self.advance()
+
+    def hear_of_hidden(self, box_id: BoxId, hidden: bool) -> None:
+        """Nobody can see the box's post, or people can again."""
+        if self._stopped:
+            return  # a box that is let in now would be one more to mark
+        self._board.hear_of_hidden(box_id, hidden=hidden)
+        self._advance_soon()
 
     def hear_of_approvals(self, rows: Collection[ApprovalRow]) -> None:
         """A person is asked, or asked no more, whether calls may go on: all that wait now."""
@@ -166,6 +182,7 @@ class Relay:
     def stop(self) -> None:
         """Every open box says that we stop; no timer fires afterwards."""
         self.advance()
+        self._stopped = True
         self._board.stop(self._clock.now_ms())
         self._pass_on(self._board.take_changes())
         if self._timer is not None:

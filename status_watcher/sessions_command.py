@@ -60,8 +60,13 @@ def short_time(seconds: float) -> str:
     return f"{minutes}m {rest_s:02}s" if minutes else f"{rest_s}s"
 
 
+def private_name(report: SessionReport) -> str:
+    """What stands in the place of a name that we may not know."""
+    return f"({report.kind}, private)" if report.kind else "(private)"
+
+
 def _row(report: SessionReport) -> tuple[str, ...]:
-    name = f"({report.kind}, private)" if report.redacted else report.label
+    name = private_name(report) if report.redacted else report.label
     since = f"quiet {short_time(report.idle_s)}" if report.open else f"ended {short_time(report.idle_s)} ago"
     tokens = f"{report.tokens:,} tokens" if report.tokens else ""
     return (

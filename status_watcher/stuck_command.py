@@ -8,15 +8,16 @@ import orjson
 from status_watcher.core.session_report import SessionReport
 from status_watcher.exit_codes import ExitCode
 from status_watcher.hook_command import Answer
-from status_watcher.sessions_command import short_time
+from status_watcher.sessions_command import private_name, short_time
 
 
 def stuck(reports: Iterable[SessionReport], threshold_s: float) -> list[SessionReport]:
     """The open turns in which nothing has happened for so long, the quietest first.
 
-    That counts the sub-agents below them; a person who is asked for an approval is waited for as well.
+    That counts the sub-agents below them; a person who is asked for an approval is waited for as well. A turn
+    that only waits for its sub-agents is not stuck: they are, and are told themselves.
     """
-    found = [report for report in reports if report.open and report.idle_s >= threshold_s]
+    found = [r for r in reports if r.open and not r.waits_for and r.idle_s >= threshold_s]
     return sorted(found, key=lambda report: -report.idle_s)
 
 
@@ -33,7 +34,7 @@ def answer(reports: Iterable[SessionReport], threshold_min: float, *, as_json: b
 
 
 def _line(report: SessionReport) -> str:
-    name = f"({report.kind}, private)" if report.redacted else report.label or report.agent
+    name = private_name(report) if report.redacted else report.label or report.agent
     parts = (
         f"[{report.state}] {name}",
         f"quiet for {short_time(report.idle_s)}",

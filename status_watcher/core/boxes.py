@@ -1,6 +1,7 @@
 """All boxes on the board: which are open, which wait for a place, and which the publisher is to hear of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from status_watcher.core.forest import SessionRef
 from status_watcher.core.outbox import Changes, Outbox
@@ -8,8 +9,10 @@ from status_watcher.core.places import Places
 from status_watcher.core.shown import FIRST_TURN, Shown, box_id_of
 from status_watcher.model import BoxId, EntryId, Target, Urgency
 
-MOST_BOXES = 4_000
-"""Beyond this many, ended boxes are forgotten, the oldest first; their posts stay as they are."""
+MOST_BOXES = 1_000
+"""Beyond this many, ended boxes are forgotten, the oldest first; their posts stay as they are. Each holds its
+turn, 11 kB with eight calls.
+"""
 
 
 class Boxes:
@@ -21,6 +24,8 @@ class Boxes:
         self._outbox = Outbox()
         self._stirred: set[BoxId] = set()
         self._most = MOST_BOXES
+        self.is_owed: Callable[[BoxId], bool] = _never
+        """Whether the server still has to be given the box's newest text: none such is forgotten."""
 
     def __contains__(self, box_id: BoxId) -> bool:
         return box_id in self._boxes
@@ -99,6 +104,11 @@ class Boxes:
         self._stirred.add(shown.box_id)
         self._places.set_open(shown.box_id, is_open=not ended)
 
+    def set_hidden(self, box_id: BoxId, *, hidden: bool) -> None:
+        """Nobody can see the box, or people can again: it gives its place away, or counts again."""
+        if self._places.set_hidden(box_id, hidden=hidden):
+            self.let_in()
+
     def touch(self, shown: Shown, urgency: Urgency) -> None:
         """It may read differently now, by a change that is worth so much."""
         if self._places.has(shown.box_id):
@@ -138,14 +148,21 @@ class Boxes:
         return self._outbox.take()
 
     def forget_surplus(self) -> Iterator[Shown]:
-        """Drop the oldest that have ended, and nothing of which is to be told, where there are too many."""
+        """Drop the oldest that have ended, and nothing of which is to be told, where there are too many.
+
+        In an outage there may be more of them than are remembered otherwise.
+        """
         if len(self._boxes) <= self._most:
             return
         surplus = len(self._boxes) - MOST_BOXES
-        old = [b for b in self._boxes.values() if b.ended and b.box_id not in self._outbox][:surplus]
-        for shown in old:
+        old = (b for b in self._boxes.values() if b.ended and b.box_id not in self._outbox)
+        for shown in list(islice((b for b in old if not self.is_owed(b.box_id)), surplus)):
             del self._boxes[shown.box_id]
             self._places.leave(shown.box_id)
             yield shown
         # Where most boxes are open, not each further one is worth another look at all.
         self._most = max(MOST_BOXES, len(self._boxes) + MOST_BOXES // 10)
+
+
+def _never(_: BoxId) -> bool:
+    return False

@@ -7,7 +7,7 @@ from status_watcher.core.policy import Level
 from status_watcher.core.render import Limits, bare_box, doing_words, render
 from status_watcher.core.shown import Shown
 from status_watcher.core.whereabouts import Ground, level_below
-from status_watcher.model import State
+from status_watcher.model import Closing, State
 
 
 class Drawing:
@@ -24,6 +24,11 @@ class Drawing:
     def limit_chars(self, max_chars: int) -> None:
         """No text is longer than this from now on."""
         self._max_chars = min(self._max_chars, max_chars)
+
+    def closing_of(self, level: Level) -> Closing:
+        """How a box of this level is closed of which only its post is left."""
+        one_line = level in {Level.COMPACT, Level.OFF}
+        return Closing(State.INTERRUPTED, self._max_chars, one_line)
 
     def text_of(self, shown: Shown, override: State | None, note: str) -> str:
         """What the box says as of its last change; `override`: our own stop, `note`: said of an open one."""

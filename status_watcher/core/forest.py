@@ -1,41 +1,25 @@
 """Every session that is followed, how they hang together, and what the store says of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import assert_never
 
-from status_watcher.core.believed import believed
+from status_watcher.core.departure import departure
+from status_watcher.core.entries import ABSENT_FOR_MS, Entries, SessionRef
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.labels import Labels
 from status_watcher.core.replaced import carry_over
-from status_watcher.core.routing import Kind, agent_of, parse_key
+from status_watcher.core.routing import Kind, parse_key
 from status_watcher.core.session import Session
 from status_watcher.core.skew import NONE, Skew
 from status_watcher.core.transcript import Header, parse_line
-from status_watcher.core.turn import Ending, Last, Run
-from status_watcher.core.verdict import Rules, store_ending
-from status_watcher.model import AgentId, EntryId, SessionId, SessionKey
+from status_watcher.core.turn import Last, Run, Turn
+from status_watcher.core.verdict import Rules, store_ended_ms, store_ending
+from status_watcher.model import AgentId, EntryId, SessionKey
 from status_watcher.source import IndexSeen, Lines, News, Reading, TranscriptGone
 
-SessionRef = tuple[AgentId, SessionId]
+__all__ = ["Forest", "SessionRef"]
 
-ABSENT_FOR_MS = 5_000
-"""How long apart two looks at the index must be that both lack an entry before that means anything."""
-
-_agent_of = lru_cache(maxsize=10_000)(agent_of)
-_kind_of = lru_cache(maxsize=10_000)(lambda key: parse_key(key).kind)
 _FAILURES = frozenset({StoreStatus.FAILED, StoreStatus.TIMEOUT})
-
-
-@dataclass(slots=True)
-class _AgentIndex:
-    entries: Mapping[SessionKey, StoreEntry] = field(default_factory=dict)
-    told: Mapping[SessionKey, StoreEntry] = field(default_factory=dict)
-    """The entries as they were handed over, by the clock of whoever wrote them."""
-    present: set[SessionRef] = field(default_factory=set)
-    absent_since: dict[SessionRef, int] = field(default_factory=dict)
-    """Sessions that the last look lacked but not yet for long, with the time of the first look that did."""
 
 
 class Forest:
@@ -46,12 +30,8 @@ class Forest:
         self._labels = labels
         self._sessions: dict[SessionRef, Session] = {}
         self._first_seen: dict[SessionRef, int] = {}
-        self._index: dict[AgentId, _AgentIndex] = {}
-        self._keys: dict[SessionRef, SessionKey] = {}
-        self._refs: dict[SessionKey, SessionRef] = {}
+        self._entries = Entries()
         self._spawners: dict[SessionKey, SessionRef] = {}
-        self._absent_long: set[SessionRef] = set()
-        self._word_since: dict[SessionRef, tuple[tuple[object, ...], int]] = {}
         self._past: dict[SessionRef, frozenset[EntryId]] = {}
         self._batches: set[SessionRef] = set()
         self._rebuilt: dict[SessionRef, Session] = {}
@@ -79,12 +59,14 @@ class Forest:
                 ref = (news.agent, news.session_id)
                 return self._take_lines(ref, news, now_ms, known_turns.get(ref, frozenset()), skew)
             case IndexSeen():
-                return self._take_index(news, now_ms, skew)
+                return self._entries.take(news, self._sessions.keys(), now_ms, skew)
             case TranscriptGone():
                 ref = (news.agent, news.session_id)
                 session = self._sessions.get(ref)
                 if session is not None:
-                    session.gone = news.how
+                    stamped_ms = skew.board_ms(news.at_ms) if news.at_ms else 0
+                    first_seen_ms = self._first_seen.get(ref, 0)
+                    session.gone = departure(news.how, stamped_ms, first_seen_ms, now_ms)
                 return {ref}
             case _:
                 assert_never(news)
@@ -103,7 +85,9 @@ class Forest:
                 rebuilt = self._new_session(ref)
                 rebuilt.copied_until_ms = session.copied_until_ms
             session = self._rebuilt[ref] = rebuilt
-        session.gone = ""
+        session.gone = None
+        if news.filed_as is not None:
+            self._entries.file_as(ref, (news.agent, news.filed_as))
         session.head_missing = session.head_missing or news.head_skipped
         session.copied_until_ms = max(session.copied_until_ms, skew.board_ms(news.copied_until_ms))
         live = news.reading is Reading.MORE and ref not in self._batches
@@ -121,7 +105,7 @@ class Forest:
             return set()
         self._batches.discard(ref)
         if replaces:
-            self._replace(ref, self._rebuilt.pop(ref), known_turns)
+            self._replace(ref, self._rebuilt.pop(ref), known_turns, now_ms)
         elif ref not in self._past:
             self._past[ref] = frozenset(t.id for t in session.turns[:-1]) - known_turns
         for turn in session.turns:
@@ -131,9 +115,12 @@ class Forest:
                 run.seen_ms = min(run.seen_ms, now_ms)
         return {ref}
 
-    def _replace(self, ref: SessionRef, session: Session, known_turns: frozenset[EntryId]) -> None:
+    def _replace(
+        self, ref: SessionRef, session: Session, known_turns: frozenset[EntryId], now_ms: int
+    ) -> None:
         """Put a session that was told anew in the place of what was known of it."""
-        no_news = carry_over(self._sessions[ref], session, keep_departed=not self.is_shown_below(ref))
+        keep_departed = not self.is_shown_below(ref)
+        no_news = carry_over(self._sessions[ref], session, now_ms, keep_departed=keep_departed)
         self._sessions[ref] = session
         current = session.current
         at_work = {current.id} if current is not None and current.run.ending is None else set()
@@ -148,79 +135,20 @@ class Forest:
             max_duration_ms=self._rules.max_duration_ms,
         )
 
-    def _take_index(self, news: IndexSeen, now_ms: int, skew: Skew) -> set[SessionRef]:
-        index = self._index.setdefault(news.agent, _AgentIndex())
-        touched: set[SessionRef] = set()
-        absent = set(index.absent_since)
-        if news.entries is not index.told:
-            told_before, index.told = index.told, news.entries
-            if skew.ahead_ms:
-                # What has not changed was told by the clock of its own time.
-                entries = {
-                    key: index.entries[key] if told_before.get(key) == entry else skew.of_store(entry)
-                    for key, entry in news.entries.items()
-                }
-                news = replace(news, entries=entries)
-            news = replace(news, entries=believed(index.entries, news.entries))
-            touched = self._compare(index.entries, news, now_ms)
-            index.entries = news.entries
-            before = index.present
-            index.present = {(news.agent, entry.session_id) for entry in news.entries.values()}
-            absent |= before - index.present
-            self._absent_long -= index.present
-        absent |= {ref for ref in self._sessions if ref[0] == news.agent}
-        absent -= index.present | self._absent_long
-        index.absent_since = {ref: index.absent_since.get(ref, now_ms) for ref in absent}
-        long = {ref for ref, since_ms in index.absent_since.items() if now_ms >= since_ms + ABSENT_FOR_MS}
-        for ref in long:
-            del index.absent_since[ref]
-        self._absent_long |= long
-        return touched | long
-
-    def _compare(self, old: Mapping[SessionKey, StoreEntry], news: IndexSeen, now_ms: int) -> set[SessionRef]:
-        """Take over what a look shows anew; returns the sessions that it says something new about."""
-        keys: dict[SessionId, SessionKey] = {}
-        for key, entry in news.entries.items():
-            # A cron run has two keys for one session (2026.2.26): the shorter is the job's own.
-            if entry.session_id not in keys or len(key) < len(keys[entry.session_id]):
-                keys[entry.session_id] = key
-        touched: set[SessionRef] = set()
-        for session_id, key in keys.items():
-            entry = news.entries[key]
-            ref = (news.agent, session_id)
-            if old.get(key) == entry and self._keys.get(ref) == key:
-                continue
-            self._keys[ref] = key
-            self._refs[key] = ref
-            word = (entry.status, entry.started_at_ms, entry.ended_at_ms)
-            if self._word_since.get(ref, (None, 0))[0] != word:
-                self._word_since[ref] = (word, now_ms)
-            touched.add(ref)
-        for key, entry in old.items():
-            current = news.entries.get(key)
-            if current is not None and current.session_id != entry.session_id:
-                touched.add((news.agent, entry.session_id))
-        return touched
-
     # What the tree asks
 
     def entry(self, agent: AgentId, key: SessionKey) -> StoreEntry | None:
         """The entry of a key: in the store of the agent that the key names, else in the asking agent's."""
-        for name in (_agent_of(key), agent):
-            index = self._index.get(name)
-            if index is not None:
-                found = index.entries.get(key)
-                if found is not None:
-                    return found
-        return None
+        return self._entries.entry(agent, key)
 
     def session_of(self, agent: AgentId, key: SessionKey) -> Session | None:
-        for name in (_agent_of(key), agent):
-            index = self._index.get(name)
-            if index is not None and key in index.entries:
-                return self._sessions.get((name, index.entries[key].session_id))
-        ref = self._refs.get(key)
+        """The session that a key has now, or had last, as far as it is followed."""
+        ref = self._entries.ref_of(agent, key)
         return self._sessions.get(ref) if ref is not None else None
+
+    def has_index(self, agent: AgentId) -> bool:
+        """Whether this agent's store was ever readable."""
+        return self._entries.has_index(agent)
 
     # What the board asks
 
@@ -229,17 +157,11 @@ class Forest:
 
     def key(self, ref: SessionRef) -> SessionKey | None:
         """The key under which the store has, or had, this session."""
-        return self._keys.get(ref)
+        return self._entries.key(ref)
 
     def own_entry(self, ref: SessionRef) -> StoreEntry | None:
         """The store's entry of this very session, not of a successor under the same key."""
-        key = self._keys.get(ref)
-        entry = self.entry(ref[0], key) if key is not None else None
-        return entry if entry is not None and entry.session_id == ref[1] else None
-
-    def has_index(self, agent: AgentId) -> bool:
-        """Whether this agent's store was ever readable."""
-        return agent in self._index
+        return self._entries.own_entry(ref)
 
     def is_being_read(self, ref: SessionRef) -> bool:
         """More of a longer read follows at once: what is folded so far ends somewhere in the middle."""
@@ -259,7 +181,7 @@ class Forest:
 
     def word_since_ms(self, ref: SessionRef, now_ms: int) -> int:
         """Since when the store has said of this session what it says now."""
-        return self._word_since.get(ref, ((), now_ms))[1]
+        return self._entries.word_since_ms(ref, now_ms)
 
     def doubted_until_ms(self, ref: SessionRef) -> int:
         """When it will be believed that the current turn has ended, as the store says; 0 if it does not say
@@ -267,11 +189,13 @@ class Forest:
         """
         return self._doubted.get(ref, 0)
 
+    def left_ms(self, ref: SessionRef) -> int | None:
+        """Since when the store has this session no more, if it was seen to have had it."""
+        return self._entries.left_ms(ref)
+
     def is_out_of_store(self, ref: SessionRef) -> bool:
         """The store has this session no more: its key has another one (a reset), or two looks lacked it."""
-        key = self._keys.get(ref)
-        entry = self.entry(ref[0], key) if key is not None else None
-        return ref in self._absent_long or (entry is not None and entry.session_id != ref[1])
+        return self._entries.is_out_of_store(ref)
 
     def root_of(self, ref: SessionRef) -> SessionRef:
         """The session at the top of the chain of parents, as far as it is followed.
@@ -287,20 +211,20 @@ class Forest:
 
     def has_parent(self, ref: SessionRef) -> bool:
         """Whether the store or the key says that this is a sub-agent, whoever its parent is."""
-        key = self._keys.get(ref)
+        key = self._entries.key(ref)
         if key is None:
             return False
         entry = self.entry(ref[0], key)
-        return _kind_of(key) is Kind.SUBAGENT or (entry is not None and entry.spawned_by is not None)
+        return parse_key(key).kind is Kind.SUBAGENT or (entry is not None and entry.spawned_by is not None)
 
     def is_for_heartbeats(self, ref: SessionRef) -> bool:
         """Whether the key says that this session exists for heartbeats alone."""
-        key = self._keys.get(ref)
-        return key is not None and _kind_of(key) is Kind.HEARTBEAT
+        key = self._entries.key(ref)
+        return key is not None and parse_key(key).kind is Kind.HEARTBEAT
 
     def is_shown_below(self, ref: SessionRef) -> bool:
         """Whether a followed parent has started this session, so that it stands in a box of that one."""
-        key = self._keys.get(ref)
+        key = self._entries.key(ref)
         spawner = self._spawners.get(key) if key is not None else None
         return spawner is not None and self._parent_of(ref) == spawner and self.root_of(ref) != ref
 
@@ -309,14 +233,14 @@ class Forest:
 
         Of several sessions that had the parent's key one after the other it is the one that made the call.
         """
-        key = self._keys.get(ref)
+        key = self._entries.key(ref)
         if key is None:
             return None
         entry, spawner = self.entry(ref[0], key), self._spawners.get(key)
         parent_key = entry.spawned_by if entry is not None else None
         if parent_key is None:
-            return spawner if _kind_of(key) in {Kind.SUBAGENT, Kind.ACP} else None
-        if spawner is not None and self._keys.get(spawner) == parent_key:
+            return spawner if parse_key(key).kind in {Kind.SUBAGENT, Kind.ACP} else None
+        if spawner is not None and self._entries.key(spawner) == parent_key:
             return spawner
         parent = self.session_of(ref[0], parent_key)
         return (parent.agent, parent.id) if parent is not None else None
@@ -342,11 +266,35 @@ class Forest:
             if now_ms < ready_ms:
                 self._doubted[ref] = ready_ms
                 return ready_ms
-            session.close(turn, ending, max(turn.run.last_ms, entry.ended_at_ms or 0))
-        if session.gone and self.is_out_of_store(ref):
-            for open_turn in session.turns:
-                session.close(open_turn, Ending.INTERRUPTED, open_turn.run.last_ms)
+            session.close(turn, ending, max(turn.run.last_ms, store_ended_ms(turn.run, entry) or 0))
+        leaves_ms = self._leaves_ms(ref, session, turn)
+        if leaves_ms is None or now_ms < leaves_ms:
+            return leaves_ms
+        gone, left_ms = session.gone, self._entries.left_ms(ref)
+        known_ms = [left_ms] if left_ms is not None else []
+        known_ms += [gone.stamped_ms, gone.seen_ms] if gone is not None else []
+        for open_turn in session.turns:
+            session.interrupt(open_turn, known_ms)
         return None
+
+    def _leaves_ms(self, ref: SessionRef, session: Session, turn: Turn) -> int | None:
+        """When it is believed that the session was reset or deleted; None if nothing says so.
+
+        Transcript and store do not change at once (2026.2 to 2026.7 rename first), and a file may come back:
+        where only one of them tells, it must stand. A session that writes on although its key has another one
+        is not over before it is quiet.
+        """
+        gone, grace_ms = session.gone, self._rules.store_grace_ms
+        if gone is not None:
+            if self.is_out_of_store(ref):
+                return gone.heard_ms
+            undoubted_ms = self._entries.undoubted_ms(ref)
+            return None if undoubted_ms is None else max(gone.heard_ms, undoubted_ms) + ABSENT_FOR_MS
+        left_ms = self._entries.succeeded_ms(ref)
+        if left_ms is None:
+            return None
+        writes_on = turn.seen_ms > left_ms + grace_ms
+        return max(left_ms, turn.seen_ms) + (self._rules.idle_timeout_ms if writes_on else grace_ms)
 
     def _grace_ms(self, run: Run, entry: StoreEntry) -> int:
         """How long the store's word must stand: a failed call of the model may be tried again (2026.3.31)."""
@@ -360,7 +308,7 @@ class Forest:
         while ahead:
             session = self._sessions.get(ahead.pop())
             for key in session.children if session is not None else ():
-                child = self._refs.get(key)
+                child = self._entries.last_ref_of(key)
                 if child is not None and child not in members:
                     members.add(child)
                     ahead.append(child)
@@ -370,15 +318,12 @@ class Forest:
             session = self._sessions.pop(member, None)
             for reason, count in session.skipped.items() if session is not None else ():
                 self._skipped[reason] = self._skipped.get(reason, 0) + count
-            own_key = self._keys.pop(member, None)
-            if own_key is not None and self._refs.get(own_key) == member:
-                del self._refs[own_key]
-                self._spawners.pop(own_key, None)
+            freed = self._entries.forget(member)
+            if freed is not None:
+                self._spawners.pop(freed, None)
             self._first_seen.pop(member, None)
-            self._word_since.pop(member, None)
             self._past.pop(member, None)
             self._rebuilt.pop(member, None)
-            self._absent_long.discard(member)
 
     def _is_nowhere(self, ref: SessionRef) -> bool:
         session = self._sessions.get(ref)

@@ -1,8 +1,9 @@
-"""What happens to sessions, told from how their boxes stand, each thing once.
+"""What happens to sessions, told from how their turns stand, each thing once.
 
-A turn that an earlier run of the daemon had begun to show is not begun again, and one that went on after its
-end (a time-out, a late answer with tools) is begun a second time. What happened to a turn waits a little for
-its post, so that it can be linked to.
+A turn that an earlier run of the daemon had begun to show is not begun again, nor is one without a box of its
+own that began before this run: nothing remembers what was told of that. One that went on after its end (a
+time-out, a late answer with tools) is begun a second time. What happened to a turn waits a little for the
+post that shows it, so that it can be linked to.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from status_watcher.model import BoxId, PostId, State
 POST_WAIT_MS: Final = 5_000
 """How long what happened waits for the post."""
 MOST_REMEMBERED: Final = 8_000
-"""Ended turns that are remembered, twice as many as there are boxes."""
+"""Turns that are remembered, twice as many as there are boxes."""
 
 
 class Happening(StrEnum):
@@ -52,13 +53,20 @@ class _Known:
     held: list[Event] = field(default_factory=list)
     held_since_ms: int = 0
 
+    @property
+    def shown_in(self) -> BoxId | None:
+        """The box of which it waits for the post; None if there is none."""
+        snapshot = self.snapshot
+        return snapshot.shown_in if snapshot is not None and snapshot.boxed else None
+
 
 class Lifecycle:
     """Remembers what was told of each turn."""
 
     def __init__(self) -> None:
         self._known: dict[BoxId, _Known] = {}
-        self._holding: set[BoxId] = set()
+        self._holding: dict[BoxId, None] = {}
+        """Turns of which something waits for a post, the one that began to wait first coming first."""
 
     def restore(self, records: Iterable[BoxRecord]) -> None:
         """The boxes of an earlier run: their beginning has been told, and of the ended ones their end."""
@@ -71,9 +79,9 @@ class Lifecycle:
         post_of: Callable[[BoxId], PostId | None],
         now_ms: int,
     ) -> list[Event]:
-        """What has happened since the last look, in the order of the boxes.
+        """What has happened since the last look, in the order of the turns.
 
-        `stirred`: the boxes that may stand differently now, None for one that is on the board no more.
+        `stirred`: the turns that may stand differently now, None for one that is on the board no more.
         """
         present = []
         departed = []
@@ -99,45 +107,50 @@ class Lifecycle:
         if snapshot.box_id in self._known:
             return
         parts = parts_of(snapshot.box_id)
-        first = box_id_of(snapshot.ref, FIRST_TURN)
+        if parts is None or parts[1] == FIRST_TURN:
+            return
+        first = box_id_of(parts[0], FIRST_TURN)
         known = self._known.get(first)
-        if parts is None or parts[1] == FIRST_TURN or known is None or not known.open:
+        if known is None or not known.open:
             return
         self._known[snapshot.box_id] = self._known.pop(first)
         if first in self._holding:
-            self._holding.remove(first)
-            self._holding.add(snapshot.box_id)
+            del self._holding[first]
+            self._holding[snapshot.box_id] = None
 
     def _compare(self, snapshot: Snapshot, now_ms: int) -> None:
-        known = self._known.get(snapshot.box_id)
+        standing, known = snapshot.standing, self._known.get(snapshot.box_id)
         if known is None:
             self._forget_surplus()
             known = self._known[snapshot.box_id] = _Known(snapshot.box_id, open=False)
-            self._tell(Happening.STARTED, known, snapshot, now_ms)
-            known.open = True
-        elif not known.open and not snapshot.ended and snapshot.state is not State.INTERRUPTED:
+            if not snapshot.unremembered:
+                self._tell(Happening.STARTED, known, snapshot, now_ms)
+            known.open = not (snapshot.unremembered and standing.ended)
+        elif not known.open and not standing.ended and standing.state is not State.INTERRUPTED:
             self._tell(Happening.STARTED, known, snapshot, now_ms)
             known.open, known.stalled = True, False
         known.snapshot = snapshot
         if not known.open:
             return
-        stalled = snapshot.state is State.STALLED
+        stalled = standing.state is State.STALLED
         if stalled and not known.stalled:
             self._tell(Happening.STALLED, known, snapshot, now_ms)
         known.stalled = stalled
-        if snapshot.ended or snapshot.state is State.INTERRUPTED:
-            self._tell(_ending(snapshot.state), known, snapshot, now_ms)
+        if standing.ended or standing.state is State.INTERRUPTED:
+            self._tell(_ending(standing.state), known, snapshot, now_ms)
             known.open = False
 
     def _depart(self, box_id: BoxId, now_ms: int) -> None:
         """It proved to be nothing that anybody is to see, or has found the parent that shows it."""
         known = self._known.pop(box_id, None)
-        self._holding.discard(box_id)
+        self._holding.pop(box_id, None)
         if known is None or not known.open or known.snapshot is None:
             return
         if known.held:  # nobody has heard of it
             return
-        gone = replace(known.snapshot, state=State.DONE, ended=True)
+        gone = replace(
+            known.snapshot, standing=replace(known.snapshot.standing, state=State.DONE, ended=True)
+        )
         known.open = False
         self._known[box_id] = known
         self._tell(Happening.FINISHED, known, gone, now_ms)
@@ -146,17 +159,20 @@ class Lifecycle:
         if not known.held:
             known.held_since_ms = now_ms
         known.held.append(Event(what, known.turn, snapshot))
-        self._holding.add(snapshot.box_id)
+        self._holding[snapshot.box_id] = None
 
     def _release(self, post_of: Callable[[BoxId], PostId | None], now_ms: int | None) -> list[Event]:
         told: list[Event] = []
-        for box_id in sorted(self._holding, key=lambda b: (self._known[b].held_since_ms, b)):
-            known, post = self._known[box_id], post_of(box_id)
-            if post is None and now_ms is not None and now_ms < known.held_since_ms + POST_WAIT_MS:
+        for box_id in sorted(self._holding, key=lambda b: self._known[b].held_since_ms):
+            known = self._known[box_id]
+            shown_in = known.shown_in
+            post = post_of(shown_in) if shown_in is not None else None
+            waits = shown_in is not None and post is None and now_ms is not None
+            if waits and now_ms is not None and now_ms < known.held_since_ms + POST_WAIT_MS:
                 continue
             told += (replace(event, post=post) for event in known.held)
             known.held = []
-            self._holding.remove(box_id)
+            del self._holding[box_id]
         return told
 
     def _forget_surplus(self) -> None:

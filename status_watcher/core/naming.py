@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from status_watcher.core.routing import Kind, parse_key
+from status_watcher.core.text import seen
 from status_watcher.model import AgentId, SessionKey
 
 LABEL_MAX_CHARS: Final = 200
@@ -61,7 +62,7 @@ class Link:
 
 def session_name(key: SessionKey, label: str, names: Names, agent: AgentId) -> str:
     """The name of a session with that key and that label in the store; "" stands for none of either."""
-    if label or (label := names.label(key)):
+    if label := seen(label) or seen(names.label(key)):
         return label
     parts = parse_key(key)
     told = _told(key)
@@ -74,7 +75,7 @@ def session_name(key: SessionKey, label: str, names: Names, agent: AgentId) -> s
             return short_id(told)
         case _:
             agent = parts.agent or agent
-            return names.agents.get(agent) or agent
+            return seen(names.agents.get(agent, "")) or agent
 
 
 def short_id(text: str) -> str:

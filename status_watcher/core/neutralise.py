@@ -55,6 +55,11 @@ def without_unseen(text: str) -> str:
     return _CONTROLS.sub("", _ESCAPE_SEQUENCES.sub("", text)) if _CONTROLS.search(text) else text
 
 
+def seen(text: str) -> str:
+    """`text`, or "" if nobody would see anything of it."""
+    return text if without_unseen(text).strip() else ""
+
+
 def _visible(text: str) -> str:
     """What is to be seen of `text`, on one line."""
     return " ".join(without_unseen(text).split())

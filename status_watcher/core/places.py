@@ -8,6 +8,9 @@ from status_watcher.model import BoxId
 class Places:
     """The places of one board.
 
+    A box that nobody can see, since its channel refuses the post or a person has deleted it, takes no place.
+    When it can be seen after all it is open beside the others, like one that is reopened.
+
     A box that ends while it waits needs no place: it is let in at once, for its one final post. A box that is
     reopened keeps its post, so it is not made to wait, even if for a while more are open than there are
     places.
@@ -19,6 +22,8 @@ class Places:
         self._ended_waiting: OrderedDict[BoxId, None] = OrderedDict()
         self._inside: dict[BoxId, bool] = {}
         """Boxes that were let in, and whether they are open."""
+        self._hidden: set[BoxId] = set()
+        """Boxes that were let in and take no place."""
         self._open = 0
 
     @property
@@ -42,7 +47,8 @@ class Places:
         was_open = self._inside.get(box_id)
         if was_open is not None:
             self._inside[box_id] = is_open
-            self._open += is_open - was_open
+            if box_id not in self._hidden:
+                self._open += is_open - was_open
         elif is_open:
             if box_id in self._ended_waiting:
                 del self._ended_waiting[box_id]
@@ -51,8 +57,21 @@ class Places:
             del self._waiting[box_id]
             self._ended_waiting[box_id] = None
 
+    def set_hidden(self, box_id: BoxId, *, hidden: bool) -> bool:
+        """Nobody can see the box, or people can again; returns whether that is news."""
+        if box_id not in self._inside or hidden == (box_id in self._hidden):
+            return False
+        if hidden:
+            self._hidden.add(box_id)
+            self._open -= self._inside[box_id]
+        else:
+            self._hidden.discard(box_id)
+            self._open += self._inside[box_id]
+        return True
+
     def leave(self, box_id: BoxId) -> None:
         """The box is no more."""
+        self.set_hidden(box_id, hidden=False)
         self._open -= self._inside.pop(box_id, False)
         self._waiting.pop(box_id, None)
         self._ended_waiting.pop(box_id, None)
@@ -61,6 +80,9 @@ class Places:
         """The box keeps its place, or its turn in the queue, under another name."""
         if old in self._inside:
             self._inside[new] = self._inside.pop(old)
+        if old in self._hidden:
+            self._hidden.remove(old)
+            self._hidden.add(new)
         for queue in (self._waiting, self._ended_waiting):
             if old in queue:
                 names = [new if name == old else name for name in queue]

@@ -9,9 +9,9 @@ from status_watcher.core.transcript import AssistantLine, Said, Stop, ToolUse
 from status_watcher.core.turn import Approval, Call, Ending, Last, Remark, Run
 
 APPROVAL_LASTS_MS = 1_800_000
-LONGEST_APPROVAL_MS = 86_400_000
-"""A turn is kept open for an approval, whatever `MAX_SESSION_DURATION_S` says, but not for ever."""
 """Where a result does not say when its approval lapses (30 minutes in 2026.7.1 and 2026.9.6)."""
+LONGEST_APPROVAL_MS = 86_400_000
+"""A turn is kept open for an approval, but not for ever where `MAX_SESSION_DURATION_S` is 0."""
 
 LONG_MS = 60_000
 """Only calls that took so long are remembered by their tools' names, which may be anything."""

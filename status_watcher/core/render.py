@@ -5,17 +5,19 @@ after a line with the outer marks alone, and the quote itself only after an empt
 continuation swallows whatever follows otherwise (checked with Mattermost's parser, three levels).
 """
 
-import heapq
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from status_watcher.core.box_lines import NEWEST, OPEN_CHILD, ORDINARY, Line, compose, newest
 from status_watcher.core.doing import ASKED_SLACK_MS, Asked
 from status_watcher.core.pen import Pen
 from status_watcher.core.policy import Level
+from status_watcher.core.provider_error import shortened
 from status_watcher.core.states import (
     OPEN_STATES,
+    Compacting,
     Doing,
     ForApproval,
     ForChildren,
@@ -30,8 +32,9 @@ from status_watcher.model import SessionKey, State, ToolCallId
 
 COMPACTED = "[session compacted - continuing]"
 UNKNOWN_OUTCOME = "ended, outcome unknown"
-_CODE = re.compile(r"[A-Za-z0-9+-]{1,20}")
-"""What may stand in brackets of ours: an exit code, a signal, "timeout"."""
+STARTING = "starting..."
+_CODE = re.compile(r"-?\d{1,10}|SIG[A-Z]{2,6}(?:[+-]\d{1,2})?|timeout|denied|expired")
+"""All that may stand in brackets of ours: an exit code, a signal, our own words; no secret looks so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,6 @@ class Limits:
     max_chars: int
     one_line: bool = False
     """The first line alone, which then has the tokens of an ended turn as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line between the first and the last: `parent` is the index of the line it is nested under, -1 for
-    none.
-    """
-
-    depth: int
-    text: str
-    at_ms: int
-    parent: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +99,7 @@ def render(
         lines.append(Line(0, "(a very long session: shown from its later part)", view.turn.start_ms))
     moment = _Moment(end_ms, None if verdict.ended_ms is None else verdict.state, level_of)
     dropped = _turn_lines(lines, view, 0, -1, moment, limits.max_lines, pen)
+    _keep_newest(lines)
     return _fitting(first, lines, dropped, last, shown, limits)
 
 
@@ -144,6 +136,8 @@ def doing_words(doing: Doing, state: State, now_ms: int, pen: Pen) -> str:
     match doing:
         case Thinking(since_ms):
             return _since("thinking", since_ms, now_ms)
+        case Compacting(since_ms):
+            return _since("compacting", since_ms, now_ms)
         case UsingTool(since_ms, label):
             return _since(f"{pen.name(label)} running", since_ms, now_ms) if state is State.STALLED else ""
         case ForChildren(count):
@@ -175,55 +169,6 @@ def _fitting(first: str, lines: Sequence[Line], dropped: int, last: str, state: 
     return f"[{state}]"
 
 
-def compose(first: str, body: Sequence[Line], cut: int, last: str) -> str:
-    """First line, quoted body with the separators that nesting needs, last line."""
-    parts = [first]
-    if cut:
-        parts.append(f"> ({cut} earlier {'line' if cut == 1 else 'lines'})")
-    depth = 0
-    for line in body:
-        if line.depth < depth:
-            parts.append(" ".join([">"] * (line.depth + 1)))
-        depth = line.depth
-        parts.append("> " * (depth + 1) + line.text)
-    if last:
-        parts.extend(("", last))
-    return "\n".join(parts)
-
-
-def newest(lines: Sequence[Line], most: int, dropped: int) -> tuple[list[Line], int]:
-    """The newest lines within `most`, in order, each with the lines it is nested under; and how many are left
-    out.
-
-    The line that tells how many are left out is one of the `most`.
-    """
-    if len(lines) + (1 if dropped else 0) <= most:
-        return list(lines), dropped
-    nested = [0] * len(lines)
-    for line in lines:
-        if line.parent >= 0:
-            nested[line.parent] += 1
-    # Only a line with nothing below it can go.
-    oldest = [(line.at_ms, index) for index, line in enumerate(lines) if not nested[index]]
-    heapq.heapify(oldest)
-    gone: set[int] = set()
-    while len(lines) - len(gone) > max(0, most - 1):
-        _, index = heapq.heappop(oldest)
-        gone.add(index)
-        parent = lines[index].parent
-        if parent >= 0:
-            nested[parent] -= 1
-            if not nested[parent]:
-                heapq.heappush(oldest, (lines[parent].at_ms, parent))
-    kept: list[Line] = []
-    place: dict[int, int] = {-1: -1}
-    for index, line in enumerate(lines):
-        if index not in gone:
-            place[index] = len(kept)
-            kept.append(replace(line, parent=place[line.parent]))
-    return kept, dropped + len(gone)
-
-
 def span(ms: int) -> str:
     """A duration as people say it: `38s`, `5m 03s`, `1h 12m`; never negative."""
     seconds = max(0, ms) // 1000
@@ -241,7 +186,7 @@ def _tokens(count: int) -> str:
         return ""
     if count < 1000:
         return f" | {count} tokens"
-    if count < 1_000_000:
+    if count < 999_950:  # what rounds to less than 1000.0k
         return f" | {count / 1000:.1f}k tokens"
     return f" | {count / 1_000_000:.1f}M tokens"
 
@@ -253,52 +198,78 @@ def _turn_lines(
     if view.verdict.ended_ms is not None and moment.over is None:
         moment = replace(moment, over=view.verdict.state)
     dropped = 0
+    ended_ms = max([c.verdict.ended_ms or 0 for c in view.children.values()], default=0)
     for run in view.runs:
         recent = _recent(run, most)
         dropped += run.dropped + len(run.items) - len(recent)
         for item in recent:
             child = view.children.get(item.id) if isinstance(item, Call) else None
             if child is not None:
-                dropped += _child_lines(lines, child, depth, parent, moment, most, pen)
+                dropped += _child_lines(lines, child, depth, parent, ended_ms, moment, most, pen)
                 continue
             text = _item_text(item, moment, view.asked, pen)
             if text:
-                lines.append(Line(depth, text, _item_ms(item, moment), parent))
-        error = run.ending is Ending.ERROR and pen.sentence(run.ending_text)
+                said = depth == 0 and isinstance(item, Remark)
+                lines.append(Line(depth, text, _item_ms(item, moment), parent, is_word=said))
+        error = run.ending is Ending.ERROR and pen.sentence(shortened(run.ending_text))
         if error:
             lines.append(Line(depth, f"Error: {error}", run.ending_ms, parent))
     return dropped
 
 
 def _child_lines(
-    lines: list[Line], child: ChildView, depth: int, parent: int, moment: _Moment, most: int, pen: Pen
+    lines: list[Line],
+    child: ChildView,
+    depth: int,
+    parent: int,
+    siblings_ended_ms: int,
+    moment: _Moment,
+    most: int,
+    pen: Pen,
 ) -> int:
+    """Append the lines of a sub-agent. How it fared is as new as the end of the last one beside it, and so
+    worth more than what another has done.
+    """
     head, what = len(lines), f"Sub-agent: {pen.name(child.label)}"
     level = moment.level_of(child.key)
     if level is Level.OFF:
         return 0
-    dropped = 0
-    if level is not Level.COMPACT:
-        lines.append(Line(depth, what, child.start_ms, parent))
-        for view in child.turns:
-            dropped += _turn_lines(lines, view, depth + 1, head, moment, most, pen)
     ended_ms, state = child.verdict.ended_ms, child.verdict.state
     if ended_ms is None and moment.over is not None:
         ended_ms, state = moment.now_ms, moment.over  # given up together with the turn that it is part of
+    stands, starting = "", not child.turns and child.traced
     if ended_ms is not None:
-        end = f"[{state}] {span(ended_ms - child.start_ms)}" if child.outcome_known else UNKNOWN_OUTCOME
-        if level is Level.COMPACT:
-            lines.append(Line(depth, f"{what} {end}", ended_ms, parent))
-        else:
-            lines.append(Line(depth + 1, end, ended_ms, head))
-    elif level is Level.COMPACT:
-        stands = _trouble(child, moment, pen) or f"running {span(moment.now_ms - child.start_ms)}"
-        lines.append(Line(depth, f"{what} {stands}", moment.now_ms, parent))
-    elif not child.turns and child.traced:
-        lines.append(Line(depth + 1, "starting...", child.start_ms, head))
-    if ended_ms is None and level is not Level.COMPACT and (trouble := _trouble(child, moment, pen)):
-        lines.append(Line(depth + 1, trouble, moment.now_ms, head))
+        stands = f"[{state}] {span(ended_ms - child.start_ms)}" if child.outcome_known else UNKNOWN_OUTCOME
+    elif trouble := _trouble(child, moment, pen):
+        stands = trouble
+    if level is Level.COMPACT:
+        starting = False
+    words = stands or (STARTING if starting else f"running {span(moment.now_ms - child.start_ms)}")
+    at_ms = moment.now_ms if ended_ms is None else max(ended_ms, siblings_ended_ms)
+    weight = ORDINARY if ended_ms is not None and state is State.DONE else OPEN_CHILD
+    alone = Line(depth, f"{what} {words}", at_ms, parent, weight=weight)
+    if level is Level.COMPACT:
+        lines.append(alone)
+        return 0
+    lines.append(Line(depth, what, child.start_ms, parent, alone=alone))
+    dropped = 0
+    for view in child.turns:
+        dropped += _turn_lines(lines, view, depth + 1, head, moment, most, pen)
+    if starting and ended_ms is None:
+        lines.append(Line(depth + 1, STARTING, child.start_ms, head, is_state=True))
+    if stands:
+        lines.append(Line(depth + 1, stands, at_ms, head, is_state=True))
     return dropped
+
+
+def _keep_newest(lines: list[Line]) -> None:
+    """Sub-agents have many lines, and newer ones: the turn's own last word, and its newest line, stay."""
+    own = [(line.at_ms, index) for index, line in enumerate(lines) if line.parent < 0 and line.alone is None]
+    words = [(at_ms, index) for at_ms, index in own if lines[index].is_word]
+    for found in (own, words):
+        if found:
+            index = max(found)[1]
+            lines[index] = replace(lines[index], weight=NEWEST)
 
 
 def _trouble(child: ChildView, moment: _Moment, pen: Pen) -> str:

@@ -6,14 +6,14 @@ chance of a box.
 """
 
 from status_watcher.core.session import Session
-from status_watcher.core.turn import Ending, Turn
+from status_watcher.core.turn import Turn
 from status_watcher.model import EntryId
 
 
-def carry_over(old: Session, new: Session, *, keep_departed: bool) -> frozenset[EntryId]:
+def carry_over(old: Session, new: Session, now_ms: int, *, keep_departed: bool) -> frozenset[EntryId]:
     """Make `new` the continuation of `old`; returns the turns that are no news, and get no box.
 
-    A turn that is in both goes on. One that is gone has ended: at its last line, if it was at work. It stays
+    A turn that is in both goes on. One that is gone has ended: now, if it was at work. It stays
     among the turns until it is forgotten, for the sake of its box (`keep_departed`), and no further line is
     about it. Turns that `old` did not have any more, and that ended before its newest line, are no news.
     """
@@ -32,7 +32,7 @@ def carry_over(old: Session, new: Session, *, keep_departed: bool) -> frozenset[
             _go_on(before, turn)
             turn.revision += revision
     for turn in known.values():
-        old.close(turn, Ending.INTERRUPTED, turn.run.last_ms)
+        old.interrupt(turn, [now_ms])
         turn.departed = True
     if keep_departed:
         new.turns[:0] = known.values()

@@ -59,6 +59,9 @@ class Details(msgspec.Struct, gc=False):
 # Names of enum members are looked up in Python at each use, which shows at this rate.
 _OK, _ERROR, _PENDING = Result.OK, Result.ERROR, Result.APPROVAL_PENDING
 _REFUSED: Final = re.compile(r"Exec denied \((?:gateway|node=\S{1,100}) id=[^,\s)]{1,100}, ([^)\n]{1,100})\)")
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,10}")
+_NO_FAILURE: Final = (0, None, "")
+"""Exit codes of what did not fail; anything else that stands there is no evidence of success."""
 _FAILURES = frozenset({"error", "failed", "forbidden", "denied", "killed", "timeout", "aborted"})
 
 
@@ -140,8 +143,10 @@ def _judge(details: Details, result: Result) -> tuple[Result, str]:
     if isinstance(signal, str) and signal:
         return _ERROR, signal if signal.startswith("SIG") and len(signal) <= 11 else ""
     exit_code = details.exit_code
-    if isinstance(exit_code, int) and exit_code != 0:
-        return _ERROR, str(exit_code)
+    if isinstance(exit_code, str) and _WHOLE_NUMBER.fullmatch(exit_code):
+        exit_code = int(exit_code)
+    if exit_code not in _NO_FAILURE:
+        return _ERROR, str(exit_code) if isinstance(exit_code, int) else ""
     if isinstance(status, str) and status in _FAILURES:
         return _ERROR, "timeout" if status == "timeout" else ""
     return result, ""

@@ -4,10 +4,12 @@ Pure but for owning its accumulators: the same entries in the same batches give 
 was folded before is known by its id and changes nothing, so a rewritten file may simply be read again.
 """
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from status_watcher.core.background import Background
 from status_watcher.core.belonging import answered_call, newest_with_children, open_call, spawner, spawner_of
+from status_watcher.core.departure import Departure, given_up, interrupted_ms
 from status_watcher.core.labels import Labels
 from status_watcher.core.progress import take_answer, take_nested, take_result, try_again
 from status_watcher.core.prompts import Prompt
@@ -78,7 +80,7 @@ class Session:
         """Every sub-agent that this session ever started, also in turns that are forgotten."""
         self.copied_until_ms = 0
         """Older entries are copies from another session (a fork, a rewind), and make no turns here."""
-        self.gone = ""
+        self.gone: Departure | None = None
         self.head_missing = False
         self.revision = 0
         """Counts every change of a turn."""
@@ -161,6 +163,11 @@ class Session:
             self.revision += 1
             turn.revision += 1
 
+    def interrupt(self, turn: Turn, at_ms: Iterable[int]) -> None:
+        """End a turn that was cut off, which had happened at the latest at each of these times."""
+        over_ms = interrupted_ms(turn, at_ms, self._idle_timeout_ms, self._max_duration_ms)
+        self.close(turn, Ending.INTERRUPTED, over_ms)
+
     # What each kind of line does
 
     def _user(self, line: UserLine) -> Turn | None:
@@ -177,7 +184,7 @@ class Session:
         if prompt is Prompt.ANNOUNCEMENT:
             return self._announcement(line, current)
         if prompt is Prompt.RESUMED and current is not None:
-            self.close(current, Ending.INTERRUPTED, current.run.last_ms)
+            self.interrupt(current, [line.at_ms])
         if current is None:
             return self._begin(line, Nature.WORK)
         run = current.run
@@ -203,20 +210,10 @@ class Session:
 
         What comes after is no steering of it: nobody was at work any more.
         """
-        run = turn.run
-        if run.open_calls:
-            return False  # the next line tells: a result, or a model that was started again
-        if run.last is Last.TEXT and now_ms >= run.last_ms + self._idle_timeout_ms:
-            self.close(turn, Ending.DONE, run.last_ms)
-        limit_ms = self._max_duration_ms
-        # Sub-agents keep a turn from being quiet, and what they write is not known here.
-        if (
-            limit_ms
-            and not turn.spawned
-            and now_ms >= max(turn.start_ms + limit_ms, run.last_ms + self._idle_timeout_ms)
-        ):
-            self.close(turn, Ending.TIMEOUT, run.last_ms)
-        return run.ending is not None
+        over = given_up(turn, now_ms, self._idle_timeout_ms, self._max_duration_ms)
+        if over is not None:
+            self.close(turn, *over)
+        return over is not None
 
     def _announcement(self, line: UserLine, current: Turn | None) -> Turn | None:
         report = line.announcement
@@ -250,15 +247,13 @@ class Session:
         run = turn.run if turn is not None else None
         if run is not None and run.ending is Ending.ABORTED and line.stop is Stop.ABORTED:
             return None  # the aborted run's own last line, after the gateway's mark of it
-        if (
-            turn is None
-            or run is None
-            or not (run.ending is None or run.ending is Ending.ERROR or run.assumed)
-        ):
+        if turn is None or run is None or not (run.ending in (None, Ending.ERROR) or run.assumed):
             turn = self._unprompted(line, told)
             run = turn.run
         if turn.nature is Nature.COMMAND:
             turn.nature = Nature.WORK
+        if run.ending is Ending.ERROR and self._compacted_ms > run.last_ms:
+            run.add(Compaction(self._compacted_ms))  # the remedy: the prompt had become too long
         take_answer(run, line, self._labels)
         return turn
 
@@ -322,7 +317,8 @@ class Session:
         turn = self._target
         if turn is None or turn.run.ending is not None:
             return None
-        turn.run.end(Ending.INTERRUPTED, line.at_ms)
+        over_ms = interrupted_ms(turn, [line.at_ms], self._idle_timeout_ms, self._max_duration_ms)
+        turn.run.end(Ending.INTERRUPTED, over_ms)
         return turn
 
     def _injected(self, line: AssistantLine) -> Turn | None:
@@ -367,8 +363,9 @@ class Session:
     def _append(self, turn: Turn) -> None:
         previous = self._target
         if previous is not None and previous.run.ending is None:
-            cut_off = bool(previous.run.open_calls)
-            self.close(previous, Ending.INTERRUPTED if cut_off else Ending.DONE, previous.run.last_ms)
+            if previous.run.open_calls:
+                self.interrupt(previous, [turn.start_ms])
+            self.close(previous, Ending.DONE, previous.run.last_ms)
         turn.head_missing = self.head_missing and not self.turns
         self.turns = [*(t for t in self.turns if t.id != turn.id), turn]  # one that had departed is back
         self._target = turn

@@ -11,17 +11,17 @@ from status_watcher.core.states import OPEN_STATES
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """The newest turn of one session that has a box; what is not known is ""."""
+    """The newest turn of one session; what is not known is ""."""
 
     key: str
     """OpenClaw's session key; "" where `redacted`."""
     label: str
-    """The session's or agent's name as its box has it; "" where `redacted`."""
+    """The session's or agent's name as a box has it; "" where `redacted`."""
     agent: str
     kind: str
-    """What the key says of the session, e.g. "channel", "direct", "cron"; see `core.routing.Kind`."""
+    """What a rule of `POLICY_FILE` calls the session, e.g. "channel", "dm", "cron"."""
     state: str
-    """The word in the brackets of its box, e.g. "ACTIVE"."""
+    """The word that stands in the brackets of a box, e.g. "ACTIVE"."""
     age_s: float
     """Since the turn began; of one that has ended, how long it took."""
     idle_s: float
@@ -29,7 +29,9 @@ class SessionReport:
     model: str
     tokens: int
     post: str
-    """Link to the post; "" while there is none."""
+    """Link to the post that shows it, of a sub-agent that of the turn above; "" while there is none."""
+    waits_for: int = 0
+    """Open sub-agents, in reports of their own, for which alone the turn waits."""
     redacted: bool = False
     """It is of a direct message or a private channel, and the asker showed no token."""
 
@@ -90,6 +92,7 @@ def _report(row: Any) -> SessionReport | None:
             "model": str(model),
             "tokens": int(tokens),
             "post": str(post),
+            "waits_for": int(waits_for),
             "redacted": bool(redacted),
         }:
             return SessionReport(
@@ -103,6 +106,7 @@ def _report(row: Any) -> SessionReport | None:
                 model=model,
                 tokens=tokens,
                 post=post,
+                waits_for=waits_for,
                 redacted=redacted,
             )
         case _:

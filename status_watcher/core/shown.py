@@ -7,7 +7,7 @@ from status_watcher.core.policy import Level
 from status_watcher.core.states import Doing
 from status_watcher.core.tree import TurnView
 from status_watcher.core.worth import Tidings
-from status_watcher.model import AgentId, BoxId, EntryId, SessionId, State, Target
+from status_watcher.model import AgentId, BoxId, EntryId, SessionId, SessionKey, State, Target
 
 FIRST_TURN = EntryId("~first")
 """Stands for the turn of a session whose transcript is not on disk yet."""
@@ -28,6 +28,8 @@ class Shown:
     """When it was put on the board, in this run of the daemon or an earlier one."""
     began_untold: bool
     """It was made before there was a transcript, so it may yet prove to be noise."""
+    key: SessionKey | None = None
+    """That the store had for the session last; None if it never had one."""
     level: Level = Level.NORMAL
     link: str = ""
     """To the issue that the session is about, as Markdown of ours."""
@@ -38,6 +40,10 @@ class Shown:
     bare_state: State = State.ACTIVE
     bare_elapsed_ms: int | None = None
     bare_doing: Doing | None = None
+    given_up: bool = False
+    """Made in an earlier run, and its turn was not found in this one: while `view` is None, its post keeps
+    what it says.
+    """
     ended: bool = False
 
     def signature_of(self, view: TurnView) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from status_watcher.core.elsewhere import Elsewhere
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.session import Session
 from status_watcher.core.states import Thinking
+from status_watcher.core.text import seen
 from status_watcher.core.turn import Announced, Call, Ending, Run, Turn
 from status_watcher.core.verdict import Rules, Verdict, judge, state_of, store_ended_ms, store_ending
 from status_watcher.model import AgentId, SessionId, SessionKey, State, ToolCallId
@@ -247,7 +248,9 @@ def _label(
 ) -> str:
     """The store's label, which the call that started it tells as well; else another's, else a short id."""
     stored = entry.label if entry is not None else ""
-    return stored or call.child_label or label_of(key) or str(key).rpartition(":")[2][:8]
+    short_id = str(key).rpartition(":")[2][:8]
+    labels = map(seen, (stored, call.child_label, label_of(key), short_id))
+    return next((label for label in labels if label), "sub-agent")
 
 
 def _for_parent(child: ChildView, walk: _Walk) -> Verdict:

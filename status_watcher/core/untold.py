@@ -22,10 +22,13 @@ def judge_untold(
     start_ms: int,
     word_since_ms: int,
     out_of_store: bool,
+    left_ms: int | None,
     now_ms: int,
     rules: Rules,
 ) -> Verdict:
     """How such a session stands; `entry` is None while the store lacks it, which alone means nothing.
+
+    `left_ms` is since when the store has lacked it, if that was seen.
 
     A failed call of the model may be tried again, so the store's word of a failure counts later than other
     words.
@@ -34,7 +37,12 @@ def judge_untold(
     if entry is not None:
         state = _state(entry)
     elif out_of_store:
-        return Verdict(State.INTERRUPTED, word_since_ms)
+        over_ms = max(start_ms, word_since_ms if left_ms is None else left_ms)
+        if rules.max_duration_ms:
+            over_ms = min(
+                over_ms, max(start_ms + rules.max_duration_ms, word_since_ms + rules.idle_timeout_ms)
+            )
+        return Verdict(State.INTERRUPTED, over_ms)
     recheck_ms = None
     if state is not State.ACTIVE and entry is not None:
         ready_ms = word_since_ms + rules.store_grace_ms

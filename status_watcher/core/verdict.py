@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from status_watcher.core.doing import Outside, Standing, standing
+from status_watcher.core.doing import Outside, Standing, seen_to_ms, standing
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.core.patience import Patience
 from status_watcher.core.states import Doing
@@ -60,11 +60,13 @@ def judge(
     what others tell of its session. `deadline`: the turn is subject to the longest duration.
     """
     run = runs[-1]
-    error_settled_ms = turn.seen_ms + rules.error_settles_ms
+    settles_ms = rules.error_settles_ms
+    error_settled_ms = max(turn.seen_ms + settles_ms, seen_to_ms(run, outside, now_ms, settles_ms))
     open_kids = [kid for kid in kids if kid.ended_ms is None]
     over_ms = max([kid.ended_ms for kid in kids if kid.ended_ms is not None], default=0)
     recheck = [kid.recheck_ms for kid in open_kids if kid.recheck_ms is not None]
     unanswered: list[int] = []
+    ending = False
     if run.ending is None or run.ending is Ending.DONE:
         asks = [c.approval.expires_ms for one in runs for c in one.unapproved if c.approval is not None]
         lapsed = [at_ms for at_ms in asks if at_ms <= now_ms]
@@ -81,6 +83,8 @@ def judge(
         if now_ms >= ready_ms:
             return Verdict(state_of(run.ending), max(run.ending_ms, over_ms), None, known_ms)
         recheck.append(ready_ms)
+        # All that is left is a wait of seconds, for an answer or for another try; a remedy may take longer.
+        ending = run.ending is not Ending.ERROR or ready_ms == turn.seen_ms + settles_ms
     elif run.ending is None and not open_kids and run.last is Last.TEXT and not outside.store_runs:
         # No sign of running: the last line is neither a prompt nor a call nor a result.
         idle_ms = seen_ms + rules.idle_timeout_ms
@@ -90,8 +94,8 @@ def judge(
     elif run.ending is Ending.ERROR and now_ms < error_settled_ms:
         recheck.append(error_settled_ms)
     recheck += unanswered
-    # A turn that only waits for a person is over when the approval lapses, which is not long either.
-    if deadline and rules.max_duration_ms and not (run.ending is not None and unanswered and not open_kids):
+    # Also of one that only waits for a person: whoever allows it later is shown, in the same box.
+    if deadline and rules.max_duration_ms and not ending:
         age_ms = turn.start_ms - turn.ahead_ms + rules.max_duration_ms
         timeout_ms = max(age_ms, seen_ms + rules.idle_timeout_ms)
         if now_ms >= timeout_ms:

@@ -31,3 +31,8 @@ class Wakes:
     def next_ms(self) -> int | None:
         """When there is something due next."""
         return self._heap[0][0] if self._heap else None
+
+
+def earliest(now_ms: int, *times: int | None) -> int | None:
+    """The first of the times that is still to come."""
+    return min((t for t in times if t is not None and t > now_ms), default=None)

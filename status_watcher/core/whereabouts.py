@@ -78,6 +78,19 @@ class Whereabouts:
         level = self._ground.policy.level(_asked(self._forest, ref, talk, self._ground))
         return Place(target, Level.COMPACT if level is Level.OFF else level)
 
+    def conversation_of(self, ref: SessionRef) -> Target | None:
+        """The place that a session talks to, whether boxes go there or not."""
+        return self._talk(ref)[1]
+
+    def kind_of(self, ref: SessionRef) -> SessionKind:
+        """What a rule calls the session."""
+        _, talk = self._talk(ref)
+        return _asked(self._forest, ref, talk, self._ground).kind
+
+    def level_below(self, target: Target, key: SessionKey) -> Level:
+        """How much is shown of a sub-agent in its root's box, which stands there."""
+        return level_below(self._ground, target, key)
+
     def renames(self, shown: Shown, keys: frozenset[SessionKey]) -> bool:
         """Whether a box reads differently since these sessions are called otherwise; then it is due."""
         name = self.name_of(shown.ref)

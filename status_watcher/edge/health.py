@@ -1,12 +1,14 @@
-"""Serves `GET /health`."""
+"""Serves `GET /health`, and says to whom the whole port answers."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from status_watcher.core.health import Health, http_status, to_json
+from status_watcher.core.own_names import is_foreign
 
 _SHUTDOWN_TIMEOUT_S = 2.0
 
@@ -38,8 +40,8 @@ async def serve(
 ) -> HealthServer | CannotListen:
     """Answer `GET /health` on `host`:`port` from `snapshot`, which must neither block nor wait.
 
-    Everything else is a 404, but for what `extend` adds. Unlike in the settings, port 0 here lets the kernel
-    choose.
+    Everything else is a 404, but for what `extend` adds. Who calls this machine by a foreign name gets 421,
+    whatever is asked for. Unlike in the settings, port 0 here lets the kernel choose.
     """
 
     async def health(_: web.Request) -> web.Response:
@@ -51,7 +53,13 @@ async def serve(
             headers={"Cache-Control": "no-store"},
         )
 
-    app = web.Application()
+    @web.middleware
+    async def by_our_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_foreign(host, request.headers.get("Host")):
+            return web.Response(status=421, text="ask by a name of this machine, such as 127.0.0.1\n")
+        return await handler(request)
+
+    app = web.Application(middlewares=[by_our_name])
     app.router.add_get("/health", health)
     if extend is not None:
         extend(app)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import ipaddress
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -35,21 +34,13 @@ class Audience(Protocol):
 
 
 class Doorkeeper:
-    """Whom these routes answer.
+    """Whom these routes answer: everybody, or with a token set who shows it."""
 
-    With a token set: who shows it. Where only this machine can reach the port: who also calls it by a name of
-    this machine, for a web page of somebody else's may make a browser here ask, under its own name.
-    """
-
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, token: str) -> None:
         self._token = token.encode()
-        self._local_only = _is_loopback(host)
-        self._host = host.casefold()
 
     def refusal(self, request: web.Request) -> web.Response | None:
         """The answer to those who get none."""
-        if self._local_only and not self._is_local(request.headers.get("Host", "")):
-            return web.Response(status=421, text="ask by a name of this machine, such as 127.0.0.1\n")
         if not self._token:
             return None
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -59,14 +50,6 @@ class Doorkeeper:
         return web.Response(
             status=401, headers={"WWW-Authenticate": "Bearer"}, text="the token of HEALTH_TOKEN is needed\n"
         )
-
-    def _is_local(self, host_header: str) -> bool:
-        name = host_header.casefold()
-        if name.startswith("["):
-            name = name[1:].partition("]")[0]
-        elif name.count(":") == 1:
-            name = name.partition(":")[0]
-        return name == self._host or _is_loopback(name)
 
 
 class _Listener:
@@ -197,12 +180,3 @@ def add_routes(app: web.Application, doorkeeper: Doorkeeper, audience: Audience,
     # A HEAD of a stream would never end.
     app.router.add_get("/events", events, allow_head=False)
     app.on_shutdown.append(end_streams)
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

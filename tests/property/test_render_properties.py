@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulate import labels
 
+from status_watcher.core.box_lines import Line, compose, newest
 from status_watcher.core.pen import Pen
 from status_watcher.core.redact import Redactor
-from status_watcher.core.render import Limits, Line, bare_box, compose, newest, render
+from status_watcher.core.render import Limits, bare_box, render
 from status_watcher.core.session import Session
 from status_watcher.core.tree import ChildView, Rules, TurnView, Verdict, Views
 from status_watcher.model import AgentId, SessionId, SessionKey, State

@@ -145,6 +145,30 @@ def test_old_ended_boxes_are_forgotten_and_never_made_again(monkeypatch):
     assert watched.player.seen.texts == seen
 
 
+def test_ended_boxes_that_the_server_was_not_given_yet_are_not_forgotten(monkeypatch):
+    """M4: an outage in which more turns end than are remembered."""
+    monkeypatch.setattr(boxes_module, "MOST_BOXES", 10)
+    entries = {f"agent:main:mattermost:channel:{CHANNEL[:-2]}{n:02}": entry(f"s{n}") for n in range(40)}
+    watched = Watched(entries=entries)
+    watched.board._boxes._most = 10
+
+    def run(n: int) -> None:
+        t = Transcript(f"s{n}")
+        turn = [t.header(n), t.user(n), t.assistant(n, call()), t.ok(n, "c1"), t.final(n)]
+        watched.at(n, lines(*turn, session_id=f"s{n}"))
+
+    away = True
+    watched.board.keep_while(lambda _: away)
+    for n in range(30):
+        run(n)
+    assert len(watched.board._boxes._boxes) == 30
+    assert all(watched.board.render(box_id) is not None for box_id in watched.board._boxes._boxes)
+    away = False
+    for n in range(30, 40):
+        run(n)
+    assert len(watched.board._boxes._boxes) <= 12
+
+
 def test_forgotten_session_takes_its_sub_agents_along():
     kid_key = child_key("kid")
     watched, t, kid = (

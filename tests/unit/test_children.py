@@ -749,3 +749,11 @@ def test_T16_everybody_claiming_to_have_started_everybody_ends_in_a_bounded_tree
         watched.at(0, lines(t.header(), t.user(0), t.assistant(1, *spawns), *made, session_id=f"k{n}"))
     watched.until(20)
     assert watched.boxes
+
+
+@pytest.mark.parametrize("blank", ["  ", "\u200b"])
+def test_sub_agent_with_a_label_of_which_nothing_is_seen_goes_by_its_short_id(blank):
+    key = child_key("12345678-90ab")
+    watched, t = Watched(entries={KEY: entry(), key: child_entry("a", label=blank)}), Transcript()
+    watched.at(0, t.header(), t.user(0), t.assistant(1, spawn("s", blank)), t.spawned(1, "s", key))
+    assert "Sub-agent: 12345678\n" in watched.text

@@ -25,8 +25,21 @@ from simulate import DEFAULT_CHANNEL, Player, board
 
 from status_watcher.core.board import FIRST_TURN, box_id_of, parts_of
 from status_watcher.core.post import BoxRecord
-from status_watcher.model import AgentId, ChannelId, ChannelTarget, EntryId, PostId, SessionId, Urgency
-from status_watcher.source import Reading
+from status_watcher.model import (
+    AgentId,
+    Box,
+    BoxId,
+    ChannelId,
+    ChannelTarget,
+    Closing,
+    EntryId,
+    Making,
+    PostId,
+    SessionId,
+    State,
+    Urgency,
+)
+from status_watcher.source import IndexSeen, Reading
 
 REF = (AgentId("main"), SessionId(SESSION))
 FIRST = box_id_of(REF, FIRST_TURN)
@@ -175,12 +188,74 @@ def test_box_of_a_session_in_the_archive_is_closed_with_the_outcome_found_there(
     assert watched.states == ["DONE"]
 
 
-def test_box_whose_turn_is_nowhere_is_closed_as_interrupted():
+CLOSING = Closing(State.INTERRUPTED, 15_000, one_line=False)
+
+
+def test_box_whose_turn_is_nowhere_is_closed_with_what_its_post_says():
     watched = restarted(record("e1"))
     watched.until(114)
     assert watched.boxes == []
     watched.until(116)
-    assert watched.text == "[INTERRUPTED] main\n\n[INTERRUPTED]"
+    (box,) = watched.boxes
+    assert (box.closing, box.making, box.ended) == (CLOSING, Making.NEVER, True)
+    assert box.text == "[INTERRUPTED] main\n\n[INTERRUPTED]", "for those who ask for the state"
+
+
+def test_S1_nothing_is_given_up_while_nothing_of_its_agent_can_be_read():
+    """As where a disk is mounted late, or a database is damaged: its source has no news of it."""
+    unread = Player(board(ms(100)), ms(100))
+    unread.board.restore([record("e1")], ms(100))
+    unread.until(ms(4_000))
+    assert unread.seen.final == {}
+    assert unread.board.problems(ms(114)) == ()
+    waiting = "1 open box waits for sessions of agent main: none could be read since the start"
+    assert unread.board.problems(ms(116)) == (waiting,)
+    unread.at(ms(4_001), store({KEY: entry()}))
+    assert unread.board.problems(ms(4_001)) == ()
+    unread.until(ms(4_015))
+    assert unread.seen.final == {}, "its sessions have as long as after a start"
+    unread.until(ms(4_017))
+    (box,) = unread.seen.final.values()
+    assert box.closing == CLOSING
+
+
+def test_a_box_whose_agent_is_away_for_a_day_is_closed():
+    player = Player(board(ms(100)), ms(100))
+    player.board.restore([record("e1")], ms(100))
+    player.until(ms(100 + 86_399))
+    assert player.seen.final == {}
+    player.until(ms(100 + 86_401))
+    (box,) = player.seen.final.values()
+    assert box.closing == CLOSING
+    assert player.board.problems(player.now_ms) == ()
+
+
+def test_another_agents_news_say_nothing_of_a_box():
+    player = Player(board(ms(100)), ms(100))
+    player.board.restore([record("e1")], ms(100))
+    player.at(ms(101), IndexSeen(AgentId("other"), {}))
+    player.until(ms(200))
+    assert player.seen.final == {}
+
+
+def test_box_that_was_closed_without_its_turn_goes_on_when_that_is_found():
+    watched, t = restarted(record("e1")), Transcript()
+    watched.until(116)
+    assert watched.boxes[0].closing == CLOSING
+    watched.at(120, lines(t.header(), *turn(t, 0, ended=False), reading=Reading.FIRST))
+    (box,) = watched.boxes
+    assert (box.closing, box.making, box.ended) == (None, Making.ANYWHERE, False)
+    assert watched.states == ["ACTIVE"]
+
+
+def test_P5_box_that_was_not_found_by_the_time_we_stop_says_that_we_stop():
+    watched = restarted(record("e1"), replace(record("e2"), post_id=None))
+    watched.until(105)
+    assert watched.board.render(box_id_of(REF, EntryId("e1"))) is None
+    watched.board.stop(ms(105))
+    box = watched.board.render(box_id_of(REF, EntryId("e1")))
+    assert box == Box(PLACE, "[INTERRUPTED]", False, making=Making.NEVER, closing=CLOSING)
+    assert watched.board.render(box_id_of(REF, EntryId("e2"))) is None, "there is no post of it"
 
 
 def test_box_whose_turn_is_not_found_is_not_given_up_at_the_first_look():
@@ -657,6 +732,51 @@ def test_box_that_ended_while_it_waited_counts_as_open_when_it_is_reopened():
     assert watched.board.counts().active == 2
     watched.at(25, lines(t.ok(25, "again"), t.final(25), session_id="s1"))
     assert watched.board.counts().active == 1
+
+
+def box_of(session_id: str) -> BoxId:
+    return box_id_of((REF[0], SessionId(session_id)), EntryId("e1"))
+
+
+def test_box_that_nobody_can_see_gives_its_place_to_one_that_waits():
+    """Its channel takes no post of ours, or a person has deleted the post: the publisher tells."""
+    watched, transcripts = crowd(5, most_open=3)
+    (hidden, *_) = watched.player.seen.final
+    watched.board.hear_of_hidden(hidden, hidden=True)
+    watched.player.at(ms(10))
+    assert [parts_of(b)[0][1] for b in watched.player.seen.final] == ["s0", "s1", "s2", "s3"]
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 1)
+    t = transcripts["s0"]
+    watched.at(11, lines(t.ok(11, "c1"), t.assistant(11, call("c2")), session_id="s0"))
+    assert "exec: make test [OK]" in watched.texts[0], "the publisher still hears of it, and may try again"
+    watched.at(12, lines(t.ok(12, "c2"), t.final(12), session_id="s0"))
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 1), "it had no place that would be free now"
+
+
+def test_box_that_can_be_seen_after_all_takes_a_place_again():
+    watched, transcripts = crowd(5, most_open=3)
+    (first, *_) = watched.player.seen.final
+    for hidden in (True, True, False, False):
+        watched.board.hear_of_hidden(first, hidden=hidden)
+    watched.player.at(ms(10))
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (4, 1), "beside those that were let in meanwhile"
+    t = transcripts["s1"]
+    watched.at(11, lines(t.ok(11, "c1"), t.final(11), session_id="s1"))
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 1)
+
+
+def test_what_is_said_of_a_box_that_is_not_there_or_waits_changes_nothing():
+    watched, _ = crowd(5, most_open=3)
+    assert watched.board.render(box_of("s4")) is not None
+    for name in ("nobody", "s4"):
+        for hidden in (True, False):
+            watched.board.hear_of_hidden(box_of(name), hidden=hidden)
+    counts = watched.board.counts()
+    assert (counts.active, counts.waiting) == (3, 2)
 
 
 def test_stop_marks_every_open_box_and_no_ended_one():

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from status_watcher.core.lifecycle import MOST_REMEMBERED, POST_WAIT_MS, Event, Happening, Lifecycle
+from status_watcher.core.policy import SessionKind
 from status_watcher.core.post import BoxRecord
-from status_watcher.core.routing import Kind
 from status_watcher.core.shown import FIRST_TURN, box_id_of
-from status_watcher.core.snapshot import Snapshot, public_in
+from status_watcher.core.snapshot import Snapshot, Standing, Whose, public_in
 from status_watcher.model import (
     AgentId,
+    BoxId,
     ChannelId,
     ChannelTarget,
     DirectTarget,
@@ -26,19 +27,19 @@ REF = (AgentId("main"), SessionId("01105dde"))
 CHANNEL = ChannelTarget(ChannelId("kz5mey4ot7dopqcawtegozda4r"), PostId(""))
 POST = PostId("p" * 26)
 TURN = box_id_of(REF, EntryId("e1"))
+STANDING = Standing(State.ACTIVE, ended=False, start_ms=0, age_ms=0, idle_ms=0)
 SNAPSHOT = Snapshot(
     box_id=TURN,
-    ref=REF,
-    key=SessionKey("agent:main:mattermost:channel:kz5mey4ot7dopqcawtegozda4r"),
-    name="main",
-    target=CHANNEL,
-    state=State.ACTIVE,
-    ended=False,
-    start_ms=0,
-    age_ms=0,
-    idle_ms=0,
-    model="",
-    tokens=0,
+    whose=Whose(
+        AgentId("main"),
+        SessionKey("agent:main:mattermost:channel:kz5mey4ot7dopqcawtegozda4r"),
+        "main",
+        SessionKind.CHANNEL,
+        CHANNEL.channel_id,
+    ),
+    standing=STANDING,
+    shown_in=TURN,
+    boxed=True,
 )
 
 
@@ -60,7 +61,8 @@ class Watched:
 
 def in_state(state: State, box_id=TURN) -> Snapshot:
     ended = state in {State.DONE, State.ERROR, State.ABORTED, State.INTERRUPTED, State.TIMEOUT}
-    return replace(SNAPSHOT, state=state, ended=ended, box_id=box_id)
+    standing = replace(STANDING, state=state, ended=ended)
+    return replace(SNAPSHOT, standing=standing, box_id=box_id, shown_in=box_id)
 
 
 def record(*, ended: bool, box_id=TURN) -> BoxRecord:
@@ -109,7 +111,7 @@ def test_a_turn_that_goes_on_after_its_end_starts_again():
 def test_our_stop_interrupts_what_is_open_and_nothing_else():
     watched = Watched()
     watched.told(SNAPSHOT)
-    stopping = replace(SNAPSHOT, state=State.INTERRUPTED)
+    stopping = replace(SNAPSHOT, standing=replace(STANDING, state=State.INTERRUPTED))
     assert watched.told(stopping) == ["interrupted"]
     assert watched.told(stopping) == []
 
@@ -155,6 +157,38 @@ def test_what_happened_waits_for_the_post_in_order_and_not_for_ever():
     assert [(event.what, event.post) for event in watched.look()] == [(Happening.STARTED, None)]
 
 
+def test_what_no_post_shows_is_told_at_once():
+    watched = Watched()
+    watched.has_post = False
+    assert watched.told(replace(SNAPSHOT, boxed=False)) == ["started"]
+    hidden = replace(in_state(State.DONE), boxed=False, shown_in=None)
+    assert watched.told(hidden) == ["finished"]
+
+
+def test_sub_agent_is_told_with_the_post_of_the_turn_that_shows_it():
+    watched = Watched()
+    asked = []
+    kid = replace(SNAPSHOT, box_id=BoxId("agent:main:subagent:x/call"))
+    events = watched.lifecycle.look([(kid.box_id, kid)], lambda box_id: asked.append(box_id) or POST, 0)
+    assert [(event.turn, event.post) for event in events] == [(kid.box_id, POST)]
+    assert asked == [TURN]
+
+
+def test_beginning_that_an_earlier_run_may_have_told_is_not_told_and_what_follows_is():
+    watched = Watched()
+    assert watched.told(replace(SNAPSHOT, unremembered=True)) == []
+    assert watched.told(replace(in_state(State.STALLED), unremembered=True)) == ["stalled"]
+    assert watched.told(replace(in_state(State.DONE), unremembered=True)) == ["finished"]
+    assert watched.told(replace(SNAPSHOT, unremembered=True)) == ["started"], "it goes on"
+    assert Watched().told(replace(in_state(State.ERROR), unremembered=True)) == []
+
+
+def test_what_happens_at_once_is_told_in_the_order_in_which_it_was_seen():
+    watched = Watched()
+    kid = replace(SNAPSHOT, box_id=BoxId("agent:main:subagent:x/call"))
+    assert [event.turn for event in watched.look(SNAPSHOT, kid)] == [TURN, kid.box_id]
+
+
 def test_at_the_end_nothing_waits_any_longer():
     watched = Watched()
     watched.has_post = False
@@ -187,18 +221,17 @@ def test_memory_is_bounded_and_open_turns_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("key", "kind", "channel"),
+    ("key", "channel"),
     [
-        ("agent:main:mattermost:channel:kz5mey4ot7dopqcawtegozda4r", Kind.CHANNEL, CHANNEL.channel_id),
-        ("agent:main:cron:nightly", Kind.CRON, CHANNEL.channel_id),
-        ("agent:main:mattermost:group:kz5mey4ot7dopqcawtegozda4r", Kind.GROUP, None),
-        ("agent:main:mattermost:direct:kz5mey4ot7dopqcawtegozda4r", Kind.DIRECT, None),
-        ("agent:main:main", Kind.MAIN, None),
-        (None, Kind.OTHER, None),
+        ("agent:main:mattermost:channel:kz5mey4ot7dopqcawtegozda4r", CHANNEL.channel_id),
+        ("agent:main:cron:nightly", CHANNEL.channel_id),
+        ("agent:main:mattermost:group:kz5mey4ot7dopqcawtegozda4r", None),
+        ("agent:main:mattermost:direct:kz5mey4ot7dopqcawtegozda4r", None),
+        ("agent:main:main", None),
+        (None, None),
     ],
 )
-def test_what_is_said_in_private_is_public_nowhere(key, kind, channel):
-    snapshot = replace(SNAPSHOT, key=key)
-    assert snapshot.kind is kind
-    assert public_in(snapshot) == channel
-    assert public_in(replace(snapshot, target=DirectTarget(UserId("u" * 26)))) is None
+def test_what_is_said_in_private_is_public_nowhere(key, channel):
+    assert public_in(key, CHANNEL) == channel
+    assert public_in(key, DirectTarget(UserId("u" * 26))) is None
+    assert public_in(key, None) is None

@@ -32,6 +32,14 @@ def name(key: str, label: str = "", names: Names | None = None) -> str:
     return session_name(SessionKey(key), label, names or Names(), MAIN)
 
 
+@pytest.mark.parametrize("blank", ["", "  ", "\u200b", " \u2060\n"])
+def test_label_of_which_nothing_is_seen_is_none(blank):
+    told = Names(sessions={SessionKey(JOB): "Nightly"})
+    assert name(JOB, blank, told) == "Nightly"
+    assert name(JOB, blank, Names(sessions={SessionKey(JOB): blank})) == "cron 6d00cb98"
+    assert name("agent:main:main", blank, Names({MAIN: blank})) == "main"
+
+
 def url(name: str, hosts: tuple[LinkHost, ...] = HOSTS, key: str = JOB) -> str:
     link = issue_link(SessionKey(key), name, hosts)
     return link.url if link is not None else ""
@@ -160,7 +168,7 @@ def test_what_is_no_host_is_refused(text):
 
 
 def test_odd_names_take_no_time():
-    started_s = time.perf_counter()
+    started_s = time.process_time()  # a busy machine does not count
     for text in (
         "gitea-" * 10_000,
         "a/" * 10_000,
@@ -169,7 +177,7 @@ def test_odd_names_take_no_time():
         "git.example.org/" * 999,
     ):
         assert url(text) == ""
-    assert time.perf_counter() - started_s < 1
+    assert time.process_time() - started_s < 1
 
 
 def ledger(value: object) -> dict[str, str] | None:

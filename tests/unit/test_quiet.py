@@ -98,7 +98,7 @@ def test_lines_that_one_line_does_not_show_are_worth_no_edit():
         watched.board.advance(ms(at_s))
         told += [urgency for _, urgency in watched.board.take_changes().touched]
         (snapshot,) = watched.board.snapshots(ms(at_s), 10)
-        assert snapshot.idle_ms == 0, "nor is it quiet for that"
+        assert snapshot.standing.idle_ms == 0, "nor is it quiet for that"
     assert told == [Urgency.TICK] * 3, "as many as for a turn in which nothing happens"
     watched.board.take(lines(t.final(60)), ms(60))
     watched.board.advance(ms(60))
@@ -356,6 +356,13 @@ def test_jobs_go_to_the_default_channel_at_normal_detail_though_they_deliver_els
     assert place(watched) == ChannelTarget(DEFAULT_CHANNEL, PostId(""))
     assert watched.text.startswith("[ACTIVE] Cron: nightly | ")
     assert "Looking." in watched.text
+
+
+@pytest.mark.parametrize("peer", ["town-square", "7", CHANNEL[:-1], CHANNEL.upper()])
+def test_session_of_a_channel_that_cannot_exist_has_none_and_goes_to_the_default_one(peer):
+    """The API takes any key and any route; a server answers 403 to every post for such a channel."""
+    watched = watching(entries={f"agent:main:mattermost:channel:{peer}": entry()})
+    assert place(watched) == ChannelTarget(DEFAULT_CHANNEL, PostId(""))
 
 
 def test_rules_about_the_default_channel_are_about_sessions_without_one():

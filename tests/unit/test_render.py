@@ -6,10 +6,11 @@ import pytest
 from builders import KEY, Transcript, Watched, call, child_entry, child_key, entry, lines, ms, said, spawn
 from simulate import labels
 
+from status_watcher.core.box_lines import Line, compose, newest
 from status_watcher.core.clip import ELLIPSIS
 from status_watcher.core.pen import Pen
 from status_watcher.core.redact import Redactor
-from status_watcher.core.render import Limits, Line, bare_box, compose, newest, render, span
+from status_watcher.core.render import Limits, bare_box, render, span
 from status_watcher.core.session import Session
 from status_watcher.core.states import OPEN_STATES
 from status_watcher.core.tree import Rules, Views
@@ -173,7 +174,15 @@ def test_durations_read_as_people_say_them(ms, text):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, ""), (999, " | 999 tokens"), (12_400, " | 12.4k tokens"), (2_500_000, " | 2.5M tokens")],
+    [
+        (0, ""),
+        (999, " | 999 tokens"),
+        (12_400, " | 12.4k tokens"),
+        (999_949, " | 999.9k tokens"),
+        (999_950, " | 1.0M tokens"),
+        (999_999, " | 1.0M tokens"),
+        (2_500_000, " | 2.5M tokens"),
+    ],
 )
 def test_tokens_stand_at_the_end_if_there_are_any(count, text):
     t = Transcript()
@@ -346,6 +355,27 @@ def test_T18_signal_that_ended_a_command_is_no_way_around():
     made = box(t.header(), t.user(0), t.assistant(1, call()), ended)
     assert not live_names(made, {})
     assert "<a " not in render_markdown(made)
+
+
+@pytest.mark.parametrize(
+    ("fields", "tag"),
+    [
+        ({"exitSignal": "SIGKILL"}, "[ERR SIGKILL]"),
+        ({"exitSignal": "SIGSTKFLT"}, "[ERR SIGSTKFLT]"),
+        ({"exitSignal": "SIGRTMIN+15"}, "[ERR SIGRTMIN+15]"),
+        ({"exitSignal": "SIGs3cr3tpw"}, "[ERR]"),
+        ({"exitSignal": "SIGHUNTER22"}, "[ERR]"),
+        ({"exitCode": -1073741819}, "[ERR -1073741819]"),
+        ({"exitCode": 4294967295}, "[ERR 4294967295]"),
+        ({"exitCode": 483920117366}, "[ERR]"),
+        ({"timedOut": True}, "[ERR timeout]"),
+    ],
+)
+def test_brackets_hold_an_exit_code_or_a_signal_and_nothing_else(fields, tag):
+    t = Transcript()
+    ended = t.result(2, "c1", error=True, status="failed", **fields)
+    made = box(t.header(), t.user(0), t.assistant(1, call(command="make")), ended)
+    assert f"`make` {tag} " in made
 
 
 def test_T18_tool_name_of_100_kB_is_clipped():

@@ -48,11 +48,11 @@ def test_turn_at_work_that_is_still_there_goes_on_in_its_box():
     assert watched.texts[1].split("\n")[1:4] == ["Look.", "exec: make test [OK]", "Second."]
 
 
-def test_turn_at_work_that_is_gone_ends_as_interrupted_at_its_last_line():
+def test_turn_at_work_that_is_gone_ends_as_interrupted_when_that_was_seen():
     watched, t, first, _ = two_turns()
     watched.at(15, replaced(*first))
     assert watched.states == ["DONE", "INTERRUPTED"]
-    assert watched.texts[1].startswith("[INTERRUPTED] main | 1s\nLook.\nexec: make test no result")
+    assert watched.texts[1].startswith("[INTERRUPTED] main | 5s\nLook.\nexec: make test no result")
     watched.at(16, t.ok(16, "b"))
     watched.at(20, t.user(20, "Otherwise"), t.assistant(21, call("c")))
     assert watched.states == ["DONE", "INTERRUPTED", "ACTIVE"], "and no later line is about it"
@@ -141,7 +141,7 @@ def test_turns_that_were_forgotten_are_no_news():
     old, new = folded(*first, *second), folded(*first, *third)
     old.forget_turns_except(set())
     forgotten = new.turns[0].id
-    assert carry_over(old, new, keep_departed=True) == {forgotten}
+    assert carry_over(old, new, ms(30), keep_departed=True) == {forgotten}
     assert [turn.departed for turn in new.turns] == [True, False, False]
 
 

@@ -54,9 +54,9 @@ def test_a_line_tells_what_and_since_when_and_where():
 
 
 def test_a_private_turn_has_no_name():
-    private = replace(REPORT, kind="direct", key="", label="", post="", redacted=True)
+    private = replace(REPORT, kind="dm", key="", label="", post="", redacted=True)
     (line,) = stuck_command.answer([private], 15, as_json=False).lines
-    assert line == "[STALLED] (direct, private) | quiet for 16m 00s | began 25m 00s ago"
+    assert line == "[STALLED] (dm, private) | quiet for 16m 00s | began 25m 00s ago"
 
 
 def test_scripts_get_one_list():

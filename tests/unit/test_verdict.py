@@ -2,7 +2,7 @@
 
 import captures
 import pytest
-from builders import KEY, Transcript, Watched, call, child_entry, child_key, entry, ms, spawn, status
+from builders import KEY, Transcript, Watched, call, child_entry, child_key, entry, lines, ms, spawn, status
 
 from status_watcher.core.index import StoreStatus
 
@@ -73,3 +73,32 @@ def test_every_recorded_end_has_its_time(name):
         for key, fields in change.entries.items():
             ended = fields.get("status") in set(StoreStatus) - {StoreStatus.RUNNING}
             assert not ended or fields.get("endedAt"), key
+
+
+SHORT = {"idle_timeout_ms": 4_000, "max_duration_ms": 12_000}
+
+
+def test_finished_parent_is_done_though_it_is_past_its_age_when_its_child_ends():
+    key = child_key("a")
+    watched = Watched(entries={KEY: entry(), key: child_entry("a")}, rules=SHORT)
+    t, kid = Transcript(), Transcript("a", prefix="k")
+    watched.at(0, t.header(), t.user(0), t.assistant(1, spawn("s")), t.spawned(1, "s", key), t.final(2))
+    watched.at(2, lines(kid.header(2), kid.user(2), kid.assistant(2, call("k1")), session_id="a"))
+    watched.until(13)
+    assert watched.states == ["TIMEOUT"]
+    watched.at(14, lines(kid.ok(14, "k1"), session_id="a"))
+    watched.at(16, lines(kid.final(16), session_id="a"))
+    watched.until(25)
+    assert watched.states == ["ACTIVE"], "the answer to the child's end may still come"
+    watched.until(40)
+    assert watched.history == ["WAITING", "TIMEOUT", "WAITING", "ACTIVE", "DONE"]
+
+
+def test_error_of_a_turn_past_its_age_is_an_error():
+    watched, t = Watched(rules=SHORT), Transcript()
+    watched.at(0, t.header(), t.user(0), t.assistant(1, call()))
+    watched.at(4, t.ok(4, "c1"))
+    watched.at(7, t.failed(7))
+    watched.until(30)
+    assert watched.history[-1] == "ERROR"
+    assert "TIMEOUT" not in watched.history

@@ -1,0 +1,32 @@
+"""A stop that is asked for before there is anything to stop: while Python still loads the daemon."""
+
+import os
+import signal
+from types import FrameType
+from typing import Final
+
+from status_watcher.exit_codes import ExitCode
+
+_NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
+_noted: list[int] = []
+
+
+def listen() -> None:
+    """From now on SIGTERM and SIGINT are noted, and end nothing; a second one ends the process at once.
+
+    For the main thread, before whatever takes long. Who takes the signals over asks `is_asked` afterwards.
+    Nothing is cut short: a module may just be written to the cache of compiled ones.
+    """
+    for number in _NUMBERS:
+        signal.signal(number, _note)
+
+
+def is_asked() -> bool:
+    """Whether a signal was noted."""
+    return bool(_noted)
+
+
+def _note(number: int, _: FrameType | None) -> None:
+    if _noted:
+        os._exit(ExitCode.OK)
+    _noted.append(number)
