@@ -168,7 +168,7 @@ async def test_loki_gets_many_at_once():
     receiver.open.clear()
     async with sending(receiver, encode=LokiBody(), most_at_once=100) as sender:
         sender.offer(TOLD)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # its turn: it may take the first one alone
         for told in numbered(2, 50):
             sender.offer(told)
         receiver.open.set()

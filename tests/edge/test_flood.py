@@ -80,7 +80,7 @@ async def reader(tmp_path, monkeypatch) -> AsyncIterator[Reader]:
     path.parent.mkdir(parents=True)
     path.write_text('{"type":"session","version":3,"id":"abc"}\n')
     made = Reader(path, FileSource(Layout(tmp_path), fresh_s=3600.0))
-    read_events, wake = watch_module._Kernel.read_events, made.source._dirty._wake
+    read_events, wake = watch_module._Kernel.read_events, made.source._lookout.dirty._wake
 
     def counted_read(kernel):
         events = read_events(kernel)
@@ -92,7 +92,7 @@ async def reader(tmp_path, monkeypatch) -> AsyncIterator[Reader]:
         wake()
 
     monkeypatch.setattr(watch_module._Kernel, "read_events", counted_read)
-    monkeypatch.setattr(made.source._dirty, "_wake", counted_wake)
+    monkeypatch.setattr(made.source._lookout.dirty, "_wake", counted_wake)
     reading = asyncio.create_task(made.source.run((), made.take))
     await until(lambda: made.lines == 1)
     yield made

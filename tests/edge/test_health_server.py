@@ -1,5 +1,6 @@
 """`GET /health` over real sockets."""
 
+import asyncio
 import dataclasses
 import os
 import socket
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import aiohttp
 import orjson
 import pytest
+from aiohttp import web
 
 from status_watcher.core.health import Circuit, Health, Sessions, Watch, from_json
 from status_watcher.edge.background import ask_health
@@ -41,7 +43,7 @@ async def get(url, method="GET", **kwargs):
 async def test_the_report_is_served_with_its_status(status, code):
     health = dataclasses.replace(OK, status=status)
     server = await serving(health=health)
-    answer = await get(f"http://127.0.0.1:{server.port}/health", headers={"Host": "anything.example"})
+    answer = await get(f"http://127.0.0.1:{server.port}/health")
     await server.close()
     assert answer[:2] == (code, "application/json")
     assert orjson.loads(answer[2])["pid"] == os.getpid()
@@ -54,6 +56,50 @@ async def test_there_is_nothing_else(path):
     status, _, _ = await get(f"http://127.0.0.1:{server.port}{path}")
     await server.close()
     assert status == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1:1", 200),
+        ("127.0.0.1", "LOCALHOST", 200),
+        ("127.0.0.1", "localhost.:9090", 200),
+        ("127.0.0.1", "[::1]:9090", 200),
+        ("127.0.0.1", "127.8.8.8", 200),
+        ("127.0.0.1", "127.0.0.1.evil.example", 421),
+        ("127.0.0.1", "evil.example:9090", 421),
+        ("127.0.0.1", "192.0.2.1", 421),
+        ("127.0.0.1", "", 421),
+        ("localhost", "evil.example", 421),
+        ("0.0.0.0", "watcher.example:9090", 200),
+    ],
+)
+async def test_only_where_others_cannot_reach_the_port_the_name_matters_for_all_of_it(host, name, expected):
+    def extend(app: web.Application) -> None:
+        async def more(_: web.Request) -> web.Response:
+            return web.Response()
+
+        app.router.add_get("/more", more)
+
+    server = await serve(host, 0, lambda: OK, extend)
+    assert isinstance(server, HealthServer)
+    found = {
+        path: (await get(f"http://127.0.0.1:{server.port}{path}", headers={"Host": name}))[0]
+        for path in ("/health", "/more", "/nothing")
+    }
+    await server.close()
+    assert found == {"/health": expected, "/more": expected, "/nothing": 404 if expected == 200 else expected}
+
+
+async def test_a_supervisor_that_names_nobody_gets_its_answer():
+    """HTTP/1.0 has no Host; browsers always send one."""
+    server = await serving()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert b" 200 " in await reader.readline()
+    writer.close()
+    await server.close()
 
 
 async def test_each_answer_is_a_fresh_snapshot():
@@ -101,8 +147,6 @@ async def test_ipv6_is_served():
 
 
 async def test_the_commands_can_ask_it_also_where_it_listens_everywhere():
-    import asyncio
-
     for host in ("127.0.0.1", "0.0.0.0"):
         server = await serving(host=host)
         assert await asyncio.to_thread(ask_health, host, server.port) == OK

@@ -34,10 +34,10 @@ class Everybody:
 
 
 @contextlib.asynccontextmanager
-async def serving(host="127.0.0.1", token="", audience=None, **settings):
+async def serving(token="", audience=None, **settings):
     stream = EventStream(Replay("run"), **settings)
     app = web.Application()
-    add_routes(app, Doorkeeper(host, token), audience or Everybody(), stream)
+    add_routes(app, Doorkeeper(token), audience or Everybody(), stream)
     runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -93,7 +93,7 @@ async def test_one_who_does_not_read_is_dropped_and_holds_up_nobody():
                 while stream.counters()["listeners"]:
                     number += 1
                     stream.publish(replace(big, number=number))
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0.001)  # the stream's turn to write
         assert stream.counters()["listeners_dropped"] == 1
 
 
@@ -162,26 +162,6 @@ async def test_the_audience_decides_what_a_listener_sees():
         lines = [await response.content.readline() for _ in range(5)]
     assert b'"redacted":true' in lines[4]
     assert b'label":""' in lines[4]
-
-
-@pytest.mark.parametrize(
-    ("host", "name", "expected"),
-    [
-        ("127.0.0.1", "127.0.0.1:1", 200),
-        ("127.0.0.1", "LOCALHOST", 200),
-        ("::1", "[::1]", 200),
-        ("127.0.0.1", "127.0.0.1.evil.example", 421),
-        ("127.0.0.1", "evil.example", 421),
-        ("localhost", "evil.example", 421),
-        ("0.0.0.0", "watcher.example:9090", 200),
-        ("10.0.0.7", "watcher.example", 200),
-    ],
-)
-async def test_only_where_others_cannot_reach_it_the_name_matters(host, name, expected):
-    async with serving(host) as (_, port):
-        assert await status(port, Host=name) == expected
-        if expected != 200:
-            assert await status(port, "/events", Host=name) == expected
 
 
 @pytest.mark.parametrize(

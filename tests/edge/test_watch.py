@@ -1,6 +1,7 @@
 import itertools
 import os
 import shutil
+import statistics
 import threading
 import time
 
@@ -60,7 +61,7 @@ def test_a_replaced_file_is_announced_at_once(watch, tmp_path):
     """Watchdog holds back everything behind an unpaired half of a rename for half a second."""
     watch.follow([str(tmp_path)])
     heard = Heard(watch)
-    slowest_s = 0.0
+    took_s = []
     for number in range(40):
         (tmp_path / "tmp").write_text(str(number))
         heard.has("")
@@ -68,8 +69,8 @@ def test_a_replaced_file_is_announced_at_once(watch, tmp_path):
         began_s = time.monotonic()
         (tmp_path / "tmp").rename(tmp_path / "sessions.json")
         eventually(lambda: heard.has(tmp_path / "sessions.json"))
-        slowest_s = max(slowest_s, time.monotonic() - began_s)
-    assert slowest_s < 0.4
+        took_s.append(time.monotonic() - began_s)
+    assert statistics.median(took_s) < 0.4  # a busy machine holds up some of them; that would hold up each
 
 
 def test_only_the_directories_named_are_watched(watch, tmp_path):

@@ -38,14 +38,14 @@ async def test_W8_events_that_come_again_and_miss_nothing_end_the_hurry(tmp_path
             os.utime(transcript, (written_s, written_s))
             await until(lambda lines=lines: source.counters().lines > lines, DEADLINE_S)
 
-    hears = source._dirty.on_any_event
-    monkeypatch.setattr(source._dirty, "on_any_event", lambda _event: None)
+    hears = source._lookout.dirty.on_any_event
+    monkeypatch.setattr(source._lookout.dirty, "on_any_event", lambda _event: None)
     following = asyncio.create_task(source.run((), lambda _news: None))
     try:
         # Old enough that their event would have come.
         await written_until(lambda: source.health().problems != (), age_s=1)
         assert source.health().problems == ("file events do not arrive: looking more often instead",)
-        monkeypatch.setattr(source._dirty, "on_any_event", hears)
+        monkeypatch.setattr(source._lookout.dirty, "on_any_event", hears)
         await written_until(lambda: source.health().problems == (), age_s=0)
     finally:
         following.cancel()

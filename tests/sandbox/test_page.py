@@ -214,7 +214,7 @@ class TestEvents:
         before = listeners(sandbox)
         async with opened(sandbox, client) as events:
             await events.next("state")
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(5):
                 await sandbox.stop()
                 await until(lambda: listeners(sandbox) == before)
 

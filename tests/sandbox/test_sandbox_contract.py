@@ -66,7 +66,7 @@ async def test_create_pending_in_flight_as_recorded(session: aiohttp.ClientSessi
             "metadata": "the first create was slow over a link preview, which the sandbox does not make"
         }
         second, first, *later, after_31_s = recorded("create_pending_in_flight")
-        slow = sandbox.faults.add(Fault("POST .*/posts$", times=1, delay_after_commit_s=0.3))
+        slow = sandbox.faults.add(Fault("POST .*/posts$", times=1, delay_after_commit_s=1.0))
         first_outcome = asyncio.create_task(replay.differences(first, ignore))
         while not slow.hits:
             await asyncio.sleep(0)

@@ -70,6 +70,12 @@ def memory_kb(pid: int, field: str = "VmRSS") -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{field}:"))
 
 
+def cpu_s(pid: int) -> float:
+    """How long the process has computed so far."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def descriptors(pid: int) -> int:
     """How many files and sockets a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))

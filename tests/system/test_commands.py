@@ -259,6 +259,26 @@ def test_start_works_without_standard_descriptors_and_under_any_umask(place):
     assert not alive(record.pid)
 
 
+@pytest.mark.parametrize("command", ["status", "status --json", "sessions", "sessions --json"])
+def test_output_that_could_not_be_written_is_a_failure_in_one_line(place, command):
+    place.started()
+    full = place.shell(f'"$@" {command} > /dev/full')
+    assert full.returncode == 1
+    assert full.stderr == "status-watcher: cannot write to standard output: No space left on device\n"
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(
+        [*COMMAND, *command.split()],
+        env=place.env,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    os.close(writer)
+    assert (gone.returncode, gone.stderr) == (0, b""), "who has gone is told nothing, as by other tools"
+
+
 def test_output_that_nobody_reads_is_no_failure(place):
     reader, writer = os.pipe()
     os.close(reader)

@@ -93,14 +93,14 @@ class Loop:
                 self.stored.clear()
                 async with asyncio.timeout(SETTLES_WITHIN_S):
                     await self.stored.wait()
-                await asyncio.sleep(self.dice.uniform(0, 0.3))
+                await asyncio.sleep(self.dice.uniform(0, 0.3))  # any moment of it
                 await self.kill()
                 self.sandbox.faults.remove(fault)
                 # The server's request ends too, and with it all that kept it from making a second post.
                 await self.sandbox.pause()
                 await self.sandbox.resume()
             else:
-                await asyncio.sleep(self.dice.uniform(0, 1.2))
+                await asyncio.sleep(self.dice.uniform(0, 1.2))  # any moment of the replay
                 await self.kill()
             if early:
                 await self._killed_early()
@@ -143,7 +143,7 @@ class Loop:
         self.began_s, before = time.monotonic(), self.daemon.pid
         starting = asyncio.create_task(self.daemon.start())
         await eventually(lambda: self.daemon.pid != before, SETTLES_WITHIN_S, "a process")
-        await asyncio.sleep(self.dice.uniform(0.1, 1.1))
+        await asyncio.sleep(self.dice.uniform(0.1, 1.1))  # any moment of the start
         starting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await starting

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,12 +14,12 @@ from databases import DATA, ApprovalsWriter
 from gateway import Gateway
 from recorded_rows import ApprovalRow, load
 
-from status_watcher.edge.gateway_notice import FILE_NAME
+from status_watcher.edge.gateway_notice import DIRECTORY
 from status_watcher.edge.lock import pid_namespace
 from status_watcher.sandbox.server import Sandbox
 from status_watcher.sandbox.store import Post
 
-SHOWN_WITHIN_S = 5.0
+SHOWN_WITHIN_S = 15.0
 
 
 def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +74,8 @@ async def test_a_stall_is_in_the_box_once_in_the_thread_and_a_matter_for_stuck(m
     await daemon.start()
     session.result(call)
     await eventually(says(sandbox, "ACTIVE", "thinking"), SHOWN_WITHIN_S)
+    over = re.compile(r"Working again after a stall of \d+s: main")
+    await eventually(lambda: over.fullmatch(sandbox.store.posts[reply.id].message), SHOWN_WITHIN_S)
     call = session.call("exec", command="sleep 601")
     await eventually(says(sandbox, "STALLED"), SHOWN_WITHIN_S)
     await during(2, lambda: len(boxes(sandbox)) == 2, "it is told once, also across a restart")
@@ -115,8 +118,9 @@ async def test_a_call_waits_for_a_person_while_the_gateways_database_says_so(mak
 async def test_health_says_that_the_gateway_is_gone(make_daemon, sandbox: Sandbox):
     daemon = await make_daemon()
     await daemon.start()
-    notice = {"pid_namespace": pid_namespace(), "at_ms": 0, "openclaw_state_dir": str(daemon.openclaw)}
-    path = daemon.state_dir / FILE_NAME
+    note = {"state": "running", "pid_namespace": pid_namespace(), "openclaw_state_dir": str(daemon.openclaw)}
+    path = daemon.state_dir / DIRECTORY / "gateway.json"
+    path.parent.mkdir()
 
     async def problems_become(expected: list[str]) -> str:
         async with asyncio.timeout(SHOWN_WITHIN_S):
@@ -125,7 +129,7 @@ async def test_health_says_that_the_gateway_is_gone(make_daemon, sandbox: Sandbo
         return health.status
 
     usual = (await daemon.health()).problems
-    path.write_text(json.dumps(notice | {"pid": 2**30}))
+    path.write_text(json.dumps(note | {"at_ms": 0, "pid": 2**30, "process_start": 1}))
     assert await problems_become([*usual, "gateway: stopped"]) == "degraded"
     path.unlink()
     await problems_become(usual)

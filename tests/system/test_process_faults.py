@@ -23,7 +23,7 @@ from status_watcher.core.cursor import Verdict
 from status_watcher.edge.lock import Holder, holder
 from status_watcher.sandbox.faults import Fault
 
-SHOWN_WITHIN_S = 5.0
+SHOWN_WITHIN_S = 15.0
 COMMAND = [sys.executable, "-m", "status_watcher"]
 REPO = Path(__file__).parents[2]
 
@@ -86,7 +86,7 @@ async def test_P4_start_that_finds_a_wedged_daemon_asks_the_lock_and_is_bounded(
             ran = await run(daemon, "start")
             assert ran.returncode == 3, ran.stderr
             assert f"PID {daemon.pid}" in ran.stderr
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 15  # two commands, each of which would wait for ever
     finally:
         daemon.signal(signal.SIGCONT)
     assert isinstance(holder(daemon.state_dir), Holder)
@@ -158,7 +158,7 @@ async def test_P5_sigterm_when_idle_is_over_at_once(daemon, session, sandbox):
     await daemon.healthy_when(lambda h: h.counters["pending_posts"] == 0, SHOWN_WITHIN_S)
     began_s = time.monotonic()
     assert await daemon.stop() == 0
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 4  # and not as long as something owed would be given
     assert daemon.events("stopped")[0]["undelivered"] == 0
 
 
@@ -322,13 +322,13 @@ async def read_problems(client: aiohttp.ClientSession, url: str) -> list[str]:
 
 TASK_RAISES = """
 import asyncio, signal
-from status_watcher.edge import file_source
-async def sweep(self, jobs):
+from status_watcher.edge import lookout
+async def sweep(self):
     alarm = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, alarm.set)
     await alarm.wait()
     raise LookupError("a bug in a task")
-file_source.FileSource._sweep = sweep
+lookout.Lookout._sweep = sweep
 """
 
 CALLBACK_RAISES = """

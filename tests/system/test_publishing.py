@@ -14,9 +14,9 @@ from gateway import Gateway, Session
 from status_watcher.sandbox.faults import Fault
 from status_watcher.sandbox.server import Sandbox
 
-SHOWN_WITHIN_S = 5.0
-AT_ONCE_S = 0.35
-"""From a line to its edit on a machine that is busy otherwise; without load it is some milliseconds."""
+SHOWN_WITHIN_S = 15.0
+AT_ONCE_S = 0.8
+"""From a line to its edit: less than the throttle of a second; without load it is some milliseconds."""
 WRITES = r"^(POST /api/v4/posts|PUT /api/v4/posts/\w+/patch)$"
 EDITS = r"^PUT "
 
@@ -47,7 +47,7 @@ async def busy(session: Session, call: str, every_s: float = 0.2):
             session.result(newest[1])
             newest[0] = f"step {number:03}"
             newest[1] = session.call("exec", command=newest[0])
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(every_s)  # the pace of the work
 
     task = asyncio.create_task(work())
     try:
@@ -78,7 +78,7 @@ async def test_throttle_sends_the_first_change_at_once_and_the_newest_when_it_is
     assert "[OK]" in sandbox.store.edits[0].message
 
     async with busy(session, session.call("exec", command="burst"), every_s=0.05) as newest:
-        await eventually(lambda: len(sandbox.store.edits) >= 4, 4 * throttle_s)
+        await eventually(lambda: len(sandbox.store.edits) >= 4, SHOWN_WITHIN_S)
     ended_s = time.monotonic()
     await eventually(box_says(sandbox, "ACTIVE", newest[0]), throttle_s + AT_ONCE_S)
     trailing = sandbox.store.edits[-1]
@@ -297,12 +297,12 @@ async def outage(root: Path, fault: Fault) -> None:
             opened_s = time.monotonic()
             assert opened_s - first_failure_s < 20
             assert answer.status == "degraded"
-            await during(
-                cooldown_s - 0.3, lambda: not writes(sandbox, opened_s), "sent through an open circuit"
-            )
+            before = writes(sandbox)
             sandbox.faults.clear()
             await daemon.healthy_when(lambda h: h.document["circuit"]["state"] == "closed", cooldown_s + 10)
-            await eventually(box_says(sandbox, "ACTIVE", newest[0]), 1.0)
+            await eventually(box_says(sandbox, "ACTIVE", newest[0]), 2.0)
+            probe = min(at_s for at_s in writes(sandbox) if at_s > before[-1])
+            assert probe - before[-1] >= cooldown_s, "sent through an open circuit"
         await daemon.healthy_when(lambda h: h.status == "ok", SHOWN_WITHIN_S)
         states = [line["state"] for line in daemon.events("mattermost_circuit")]
         assert (states[0], states[-1]) == ("open", "closed")

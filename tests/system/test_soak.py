@@ -6,6 +6,7 @@ What cannot be set keeps its real time (the probe of a refused token comes after
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -42,11 +43,20 @@ SAMPLED_EVERY_S = 0.5
 CONNECTIONS = 4
 READERS = 8
 """Threads that read files are started when there is something to read."""
+REMEMBERED = 150
+"""Ended turns that the daemon remembers, instead of its thousands: reached in the first quarter, so that what
+still grows afterwards grows for ever. A turn costs about 11 kB.
+"""
 WRITES = r"^(POST /api/v4/posts|PUT /api/v4/posts/\w+/patch)$"
 
-TASK_COUNTER = '''
-"""On SIGUSR1: how many asyncio tasks there are, into a file."""
+IN_THE_DAEMON = f'''
+"""Little is remembered; and on SIGUSR1: how many asyncio tasks there are, into a file."""
 import asyncio, os, signal
+from status_watcher.core import boxes, lifecycle, replay, unboxed
+from status_watcher import listeners
+boxes.MOST_BOXES = lifecycle.MOST_REMEMBERED = listeners._MOST_LINKS = {REMEMBERED}
+for made in (replay.Replay, unboxed.UnboxedTurns):
+    made.__init__.__defaults__ = ({REMEMBERED},)
 def _tell(*_):
     with open(os.environ["TASKS_FILE"], "w") as file:
         file.write(str(len(asyncio.all_tasks())))
@@ -120,18 +130,22 @@ class Soak:
             tasks.create_task(self._sample())
             tasks.create_task(self._trouble())
 
+    async def _pause(self, at_least_s: float, at_most_s: float) -> None:
+        """How long something lasts, or the pace of it: nothing is waited for."""
+        await asyncio.sleep(self.dice.uniform(at_least_s, at_most_s))
+
     # What the agents do
 
     async def _work(self, agent: Agent) -> None:
         session = agent.session
-        await asyncio.sleep(self.dice.uniform(0, 5))
+        await self._pause(0, 5)
         while time.monotonic() < self._ends_s:
             async with self._disk:
                 before = session.path.read_bytes() if session.path.exists() else b""
                 call = session.begin(f"Job {len(agent.turns)}, please", "make first")
                 agent.turns.append(_turn_begun(session, before))
             for step in range(self.dice.randrange(1, 14)):
-                await asyncio.sleep(self.dice.expovariate(1 / 2))
+                await asyncio.sleep(self.dice.expovariate(1 / 2))  # the pace of the work
                 async with self._disk:
                     session.result(
                         call, "x" * self.dice.randrange(1000), exit_code=self.dice.choice([0, 0, 0, 2])
@@ -139,30 +153,34 @@ class Soak:
                     call = session.call(
                         "exec", f"Now for step {step}.", command=f"make step-{step} # {'é' * step}"
                     )
-            await asyncio.sleep(self.dice.expovariate(1))
+            await asyncio.sleep(self.dice.expovariate(1))  # the pace of the work
             async with self._disk:
                 session.finish(call, f"Job {len(agent.turns)} is done.")
-            await asyncio.sleep(self.dice.uniform(0.5, 12))
+            await self._pause(0.5, 12)
 
     async def calm_until_healthy(self) -> None:
-        """Nothing is wrong any more, and one agent works on: the daemon must notice both."""
+        """Nothing is wrong any more, and one agent works after the other: the daemon must notice both.
+
+        Each has few turns: of more than twenty of one session, the oracle's board finds the last twenty.
+        """
         deadline_s = time.monotonic() + SETTLES_WITHIN_S
-        agent = self.agents[0]
+        agents = itertools.cycle(self.agents)
         while (health := await self.daemon.health()) is None or health.status != "ok":
             assert time.monotonic() < deadline_s, health
+            agent = next(agents)
             before = agent.session.path.read_bytes()
             call = agent.session.begin("One more", "make last")
             agent.turns.append(_turn_begun(agent.session, before))
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # the pace of the work
             agent.session.finish(call)
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # the pace of the work
 
     # What the process uses
 
     async def _sample(self) -> None:
         while time.monotonic() < self._ends_s:
             self.samples.append(sample(self.daemon.pid, self._began_s))
-            await asyncio.sleep(SAMPLED_EVERY_S)
+            await asyncio.sleep(SAMPLED_EVERY_S)  # the pace of the samples
 
     # What goes wrong
 
@@ -192,7 +210,7 @@ class Soak:
             while True:
                 self.dice.shuffle(kinds)
                 for kind in kinds:
-                    await asyncio.sleep(self.dice.uniform(0.3, 3))
+                    await self._pause(0.3, 3)
                     if time.monotonic() > self._ends_s - 15:
                         return
                     if token_at_s and time.monotonic() > token_at_s[0]:
@@ -235,18 +253,18 @@ class Soak:
 
     async def _faulty(self, fault: Fault, seconds: float) -> None:
         active = self.sandbox.faults.add(fault)
-        await asyncio.sleep(self.dice.uniform(seconds / 2, seconds))
+        await self._pause(seconds / 2, seconds)
         self.sandbox.faults.remove(active)
 
     async def outage(self) -> None:
         async with self._server:
             await self.sandbox.pause()
-            await asyncio.sleep(self.dice.uniform(1, 8))
+            await self._pause(1, 8)
             await self.sandbox.resume()
 
     async def token_revoked(self) -> None:
         self.sandbox.store.revoke_token(self.sandbox.bot_token)
-        await asyncio.sleep(2)
+        await self._pause(2, 2)
         self.sandbox.store.restore_token(self.sandbox.bot_token)
 
     async def a_post_is_deleted(self) -> None:
@@ -265,9 +283,9 @@ class Soak:
                 content = path.read_bytes()
                 cut = self.dice.randrange(len(content))
                 with path.open("wb", buffering=0) as file:
-                    await asyncio.sleep(self.dice.choice([0, 0.001, 0.02]))
+                    await asyncio.sleep(self.dice.choice([0, 0.001, 0.02]))  # how long it lasts
                     file.write(content[:cut])
-                    await asyncio.sleep(self.dice.choice([0, 0.001, 0.02, 0.5]))
+                    await asyncio.sleep(self.dice.choice([0, 0.001, 0.02, 0.5]))  # how long it lasts
                     file.write(content[cut:])
 
     async def replacement_by_rename(self) -> None:
@@ -288,7 +306,7 @@ class Soak:
             if index.exists():
                 content = index.read_bytes()
                 tear(index, content[: self.dice.randrange(len(content))])
-                await asyncio.sleep(self.dice.uniform(0, 1))
+                await self._pause(0, 1)
                 tear(index, content)
 
     async def index_missing(self) -> None:
@@ -296,7 +314,7 @@ class Soak:
             away = self.gateway.index.with_name("elsewhere")
             if self.gateway.index.exists():
                 self.gateway.index.rename(away)
-                await asyncio.sleep(self.dice.uniform(0.5, 2))
+                await self._pause(0.5, 2)
                 away.rename(self.gateway.index)
 
     async def directory_vanishes(self) -> None:
@@ -305,12 +323,12 @@ class Soak:
             what = self.dice.choice([here, here.parent, here.parent.parent])
             away = self.daemon.openclaw.with_name("away")  # an agent's directory beside it would be an agent
             what.rename(away)
-            await asyncio.sleep(self.dice.uniform(0.5, 7))
+            await self._pause(0.5, 7)
             away.rename(what)
 
     async def daemon_suspended(self) -> None:
         self.daemon.signal(signal.SIGSTOP)
-        await asyncio.sleep(self.dice.uniform(0.5, 4))
+        await self._pause(0.5, 4)
         self.daemon.signal(signal.SIGCONT)
 
 
@@ -328,7 +346,7 @@ async def soak(make_daemon, sandbox, tmp_path) -> AsyncIterator[Soak]:
     seed = random.getrandbits(32)  # of `random`, which pytest-randomly seeds: `-p randomly_seed=…` repeats it
     print(f"soak: seed {seed}")
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(TASK_COUNTER)
+    (tmp_path / "site" / "sitecustomize.py").write_text(IN_THE_DAEMON)
     daemon = await make_daemon(
         THROTTLE_MS=str(500 // COMPRESSION),
         EDITS_PER_SECOND=str(5 * COMPRESSION),

@@ -17,7 +17,7 @@ from hostile import need_namespaces, start_in_namespaces, with_faults
 from status_watcher.edge.ledger import Ledger, open_ledger
 from status_watcher.edge.ledger_file import FILE_NAME, SCHEMA_VERSION
 
-SHOWN_WITHIN_S = 5.0
+SHOWN_WITHIN_S = 15.0
 SOON_SAVED_AGAIN = """
 from status_watcher.edge import ledger
 ledger._RETRY_AFTER_S = 0.5

@@ -11,7 +11,7 @@ from recorded_rows import EventRow, NodeRow
 
 from status_watcher.sandbox.server import Sandbox
 
-SHOWN_WITHIN_S = 10.0
+SHOWN_WITHIN_S = 15.0
 
 
 @pytest.fixture

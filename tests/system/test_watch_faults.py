@@ -3,15 +3,14 @@
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from daemon import Daemon, box_says, eventually
 from gateway import Gateway
-from hostile import descriptors, start_in_namespaces, with_faults
+from hostile import cpu_s, descriptors, start_in_namespaces, with_faults
 
-SHOWN_WITHIN_S = 5.0
+SHOWN_WITHIN_S = 15.0
 LONG_AGO = 1_000_000_000
 
 
@@ -132,9 +131,8 @@ async def test_W11_of_ten_thousand_transcripts_only_the_active_cost_anything(dae
     channels = [sandbox.store.add_channel(f"c{n}", members=(sandbox.bot.id,)) for n in range(20)]
     talks = [gateway.session(channel.id) for channel in channels]
     calls = [talk.begin() for talk in talks]
-    began_s = time.monotonic()
     await daemon.start()
-    assert time.monotonic() - began_s < 3.0
+    assert cpu_s(daemon.pid) < 3.0  # so long with nobody else at work
     for channel in channels:
         await eventually(box_says(sandbox, "ACTIVE", channel_id=channel.id), SHOWN_WITHIN_S)
     assert descriptors(daemon.pid) < 100
