@@ -23,7 +23,7 @@ LONGEST_MODULE_LINES = 400
 EDGE_FAMILIES = {
     # The reader of OpenClaw's sessions, in parts; nobody else needs to know that it has parts.
     "installation": {"installation", "store_choice"}
-    | {"agent_dir", "file_source", "followed", "index_file", "intervals", "jobs", "listing"}
+    | {"agent_dir", "file_source", "followed", "index_file", "index_union", "intervals", "jobs", "listing"}
     | {"locate", "locate_store", "lookout", "moved", "readers", "tail", "wanted", "watch"}
     | {name.rpartition(".")[2] for name in MODULES if name.startswith("status_watcher.edge.database_")},
     "ledger": {"ledger", "ledger_file"},

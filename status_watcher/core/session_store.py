@@ -58,7 +58,9 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """A relative path: it starts from where the gateway was started, which nothing tells us."""
+    """A relative path, which starts from where the gateway was started (nothing tells us where that is); or
+    what can be no path at all: with a NUL, or with half a character.
+    """
 
     setting: str
 
@@ -70,7 +72,7 @@ def store_place(setting: str, home: str) -> StorePlace:
     """What the setting says where `home` is OpenClaw's home directory."""
     if setting == "~" or setting.startswith("~/"):
         setting = home + setting[1:]
-    if not setting.startswith("/"):
+    if not setting.startswith("/") or not _can_be_a_path(setting):
         return Unplaced(setting)
     path = "/" + posixpath.normpath(setting).lstrip("/")
     if usual := _USUAL.fullmatch(path):
@@ -81,3 +83,12 @@ def store_place(setting: str, home: str) -> StorePlace:
     parent, _, start = before.rpartition("/")
     rest, _, below = after.partition("/")
     return PerAgent(parent or "/", start + mark + rest, below)
+
+
+def _can_be_a_path(setting: str) -> bool:
+    """No call of the system takes another one."""
+    try:
+        setting.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in setting

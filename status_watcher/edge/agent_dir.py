@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Final, assert_never
 
@@ -10,7 +10,8 @@ from status_watcher.core.cursor import Stamp
 from status_watcher.core.filenames import Archive, Transcript, classify
 from status_watcher.core.index import StoreEntry, StoreStatus
 from status_watcher.edge.followed import FileShared, Followed, Surroundings
-from status_watcher.edge.index_file import Fresh, IndexFile, NotYet, Same, Unreadable
+from status_watcher.edge.index_file import Fresh, NotYet, Same, Unreadable
+from status_watcher.edge.index_union import IndexUnion, filed_under, is_named
 from status_watcher.edge.intervals import EVENT_LAG_S, GONE_S, INDEX_AGAIN_S
 from status_watcher.edge.jobs import Job
 from status_watcher.edge.listing import Listing, archive_of, find_sessions, list_sessions, stamps
@@ -41,8 +42,12 @@ class AgentDir:
         fresh_from: float,
         now: Callable[[], float] = time.time,
         open_file: Callable[[str, int], int] = os.open,
+        others: Callable[[], Iterable["AgentDir"]] = tuple,
     ) -> None:
-        """At first it reads what is `wanted`, what was written since `fresh_from`, and what runs."""
+        """At first it reads what is `wanted`, what was written since `fresh_from`, and what runs.
+
+        `others`: the agent's other directories; what is in one of them is not missing.
+        """
         self.place = place
         self.removed = False
         """Its agent is gone, while others are there."""
@@ -51,11 +56,11 @@ class AgentDir:
         self._sweep_job = Job(self._sweep)
         self._shared = shared
         self._opener = Opener(root, open_file)
-        index_root = place.index_path.rpartition("/")[0]  # SESSIONS_JSON may lie anywhere
-        self._index = IndexFile(place.index_path, Opener(index_root, open_file))
+        self._index = IndexUnion(place.index_path, place.left_indexes, open_file)
         self._lost: dict[SessionId, float] = dict.fromkeys(wanted, shared.clock())
         self._fresh_from = fresh_from
         self._now = now
+        self._others = others
         self._entries: Mapping[SessionKey, StoreEntry] | None = None
         self._index_thorough = True
         self._index_told_s = float("-inf")
@@ -84,6 +89,14 @@ class AgentDir:
     def idle(self) -> bool:
         """Whether nothing in it is followed."""
         return not self._followed
+
+    def follows(self, session_id: SessionId) -> bool:
+        """Whether a transcript of this session is followed here."""
+        return any(followed.holds(session_id) for followed in self._followed.values())
+
+    def seeks(self, session_id: SessionId) -> bool:
+        """Whether it may yet be found here."""
+        return session_id in self._lost
 
     def leave(self) -> None:
         """Say no more of the index: it is another one that counts."""
@@ -183,16 +196,7 @@ class AgentDir:
             self._shared.sink(IndexSeen(self.place.agent, self._entries))
 
     def _indexed_id(self, name: str) -> SessionId | None:
-        # The directory part may come from another mount namespace; the name is what counts.
-        for entry in (self._entries or {}).values():
-            if entry.session_file is not None and entry.session_file.rpartition("/")[2] == name:
-                return entry.session_id
-        return None
-
-    def _is_indexed(self, name: str) -> bool:
-        kind = classify(name)
-        ids = {entry.session_id for entry in (self._entries or {}).values()}
-        return self._indexed_id(name) is not None or (isinstance(kind, Transcript) and kind.session_id in ids)
+        return filed_under(name, self._entries or {})
 
     # The listing.
 
@@ -216,7 +220,7 @@ class AgentDir:
             fresh = [name for name, stamp in listing.changed.items() if stamp.mtime_ns >= fresh_ns]
             for name in fresh:
                 # What another index names, or named once, lies there too.
-                if not self.place.aside or self._is_indexed(name):
+                if not self.place.aside or is_named(name, self._entries or {}):
                     self.look_at(name)
         else:
             self._follow_changes(listing, stamps_before, began_s)
@@ -284,10 +288,15 @@ class AgentDir:
         for session_id, since_s in list(self._lost.items()):
             # A session that the index names may have nothing on disk yet: its first lines come with the first
             # answer.
-            if session_id not in indexed and self._shared.clock() - since_s >= GONE_S:
+            over = session_id not in indexed and self._shared.clock() - since_s >= GONE_S
+            if self._followed_elsewhere(session_id) or (over and self.place.aside):
                 del self._lost[session_id]
-                if not self.place.aside:
-                    self._shared.sink(TranscriptGone(self.place.agent, session_id, "missing"))
+            elif over and not any(other.seeks(session_id) for other in self._others()):
+                del self._lost[session_id]
+                self._shared.sink(TranscriptGone(self.place.agent, session_id, "missing"))
+
+    def _followed_elsewhere(self, session_id: SessionId) -> bool:
+        return any(other.follows(session_id) for other in self._others())
 
     async def _find(
         self, session_ids: Collection[SessionId], listing: Listing, *, by_header: bool
@@ -315,7 +324,12 @@ class AgentDir:
             followed = self._followed[name] = Followed(
                 self._shared,
                 Surroundings(
-                    self._indexed_id, self.relist, self._is_conclusive, self._note_refusal, self._forget
+                    self._indexed_id,
+                    self.relist,
+                    self._is_conclusive,
+                    self._note_refusal,
+                    self._forget,
+                    self._followed_elsewhere,
                 ),
                 self._opener,
                 agent=self.place.agent,

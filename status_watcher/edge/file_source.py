@@ -117,7 +117,8 @@ class FileSource:
     def _hear(self, dirty: Dirty) -> None:
         by_index: dict[str, list[AgentDir]] = {}
         for directory in self._dirs.values():
-            by_index.setdefault(directory.place.index_path, []).append(directory)
+            for index_path in (directory.place.index_path, *directory.place.left_indexes):
+                by_index.setdefault(index_path, []).append(directory)
         nurseries = self._located.nurseries if self._located else ()
         for path in dirty.paths:
             parent, _, name = path.rpartition("/")
@@ -201,5 +202,8 @@ class FileSource:
             fresh_from=self._fresh_from,
             now=self._now,
             open_file=self._open_file,
+            others=lambda: [
+                one for one in self._dirs.values() if one is not directory and one.place.agent == place.agent
+            ],
         )
         directory.look_at_index()

@@ -52,6 +52,8 @@ class Surroundings:
     """Why the file of this name cannot be read; None once it can."""
     ended: Callable[[str], None]
     """Nothing more will come from the file of this name."""
+    followed_elsewhere: Callable[[SessionId], bool]
+    """Whether another directory of the agent has a transcript of this session: it is not missing then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ class Followed:
     def session_id(self) -> SessionId | None:
         """Whose lines were handed over, if any were."""
         return self._session_id
+
+    def holds(self, session_id: SessionId) -> bool:
+        """Whether it is this session's, as far as is known."""
+        return session_id == (self._session_id or self._claimed_id)
 
     @property
     def archived(self) -> bool:
@@ -204,7 +210,8 @@ class Followed:
         self._filed_as = indexed_id or self._claimed_id
         if before is None or self._session_id == before:
             return batch.reading
-        self._shared.sink(TranscriptGone(self._agent, before, "missing"))
+        if not self._surroundings.followed_elsewhere(before):
+            self._shared.sink(TranscriptGone(self._agent, before, "missing"))
         return Reading.FIRST
 
     def _hand_over(
@@ -254,7 +261,8 @@ class Followed:
             self._hand_over((), Reading.MORE, more=False)
         elif how != "missing":  # archived without a line in it
             session_id = self._surroundings.indexed_id(self.name) or self._claimed_id
-        if session_id is not None:
+        here = how != "missing" or session_id is None
+        if session_id is not None and (here or not self._surroundings.followed_elsewhere(session_id)):
             at_ms = self._archive.at_ms if self._archive is not None else 0
             self._shared.sink(TranscriptGone(self._agent, session_id, how, at_ms))
         self._leave()

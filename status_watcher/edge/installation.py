@@ -6,6 +6,7 @@ folds them knows the entries by their ids, which 2026.9.6 keeps when it imports.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ from status_watcher.edge.file_source import FileSource
 from status_watcher.edge.followed import Counters
 from status_watcher.edge.locate import Layout
 from status_watcher.edge.locate_store import with_store
-from status_watcher.edge.moved import has_moved
+from status_watcher.edge.moved import has_moved, index_written_ms
 from status_watcher.edge.readers import Readers
 from status_watcher.edge.store_choice import Forced, StoreChoice
 from status_watcher.model import AgentId, SessionId
@@ -29,6 +30,8 @@ _FIRST_LOOK_S: Final = 2.0
 """How long a disk that does not answer may hold up the start,"""
 _MOVED_LOOK_S: Final = 1.0
 """and how often it is asked whether sessions are where openclaw.json says now, while they are not."""
+_STILL_WRITTEN_MS: Final = 600_000
+"""How long after a write to a place that was left it is said."""
 _MOST_TOLD: Final = 10_000
 """Sessions remembered as handed over; the oldest are forgotten first."""
 
@@ -37,6 +40,17 @@ _MOST_TOLD: Final = 10_000
 class InstallationCounters:
     files: Counters
     database: DatabaseCounters
+
+
+@dataclass(slots=True)
+class _Left:
+    """Where sessions were before openclaw.json said otherwise."""
+
+    layout: Layout
+    written_ms: int
+    """When an index was written there last."""
+    used: bool = False
+    """It was written again after it had been left."""
 
 
 class Installation:
@@ -56,6 +70,7 @@ class Installation:
         self._layout = self._followed = layout
         self._read_store = read_store
         self._store: StorePlace | None = None
+        self._left: _Left | None = None
         self._choice = StoreChoice(look_at_database, forced, self._switched)
         self._files = FileSource(layout, fresh_s=fresh_s, speaks=partial(self._speaks, Store.FILES))
         self._database = DatabaseSource(layout, fresh_s=fresh_s, speaks=partial(self._speaks, Store.DATABASE))
@@ -91,7 +106,17 @@ class Installation:
         files, database = self._files.health(), self._database.health()
         problems = [*files.problems, *database.problems, *self._choice.problems()]
         if isinstance(self._store, Unplaced) and not self._layout.named:
-            problems.append("session.store of openclaw.json is a relative path: not followed")
+            problems.append("session.store of openclaw.json is a relative path, or none: not followed")
+        left = self._left
+        if (
+            left is not None
+            and left.used
+            and time.time_ns() // 1_000_000 - left.written_ms < _STILL_WRITTEN_MS
+        ):
+            problems.append(
+                "session.store of openclaw.json was changed, and sessions are still written at the old place:"
+                " following both until the gateway is started again"
+            )
         if files.nothing_found and database.nothing_found:
             problems.insert(0, files.nothing_found)
         return WatchHealth(
@@ -108,7 +133,7 @@ class Installation:
     async def _follow_moves(self, readers: Readers) -> None:
         while True:
             await asyncio.sleep(_MOVED_LOOK_S)
-            if self._due() != self._followed:
+            if self._due() != self._followed or self._left is not None:
                 await readers.run(self._look_elsewhere)
 
     def _due(self) -> Layout:
@@ -121,17 +146,35 @@ class Installation:
 
     def _look_elsewhere(self) -> None:
         """Runs on a reader's thread."""
-        due = self._due()
-        if due != self._followed and has_moved(self._followed, due) and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._go, due)
+        due, followed, left, loop = self._due(), self._followed, self._left, self._loop
+        if loop is None:
+            return
+        if due != followed:
+            before_ms = index_written_ms(followed)
+            if has_moved(followed, due):
+                loop.call_soon_threadsafe(self._go, due, _Left(followed, before_ms))
+                return
+        if left is not None:
+            loop.call_soon_threadsafe(self._note_left, left, index_written_ms(left.layout))
 
-    def _go(self, layout: Layout) -> None:
-        """What was handed over is looked for there, since it may have been moved; else it has ended."""
-        self._followed = layout
+    def _go(self, layout: Layout, left: _Left) -> None:
+        """What was handed over is looked for there, since it may have been moved."""
+        self._followed, self._left = layout, left
         for source in (self._files, self._database):
             for agent in {agent for agent, _ in self._told}:
                 source.want(agent, self._told_of(agent))
             source.move(layout)
+
+    def _note_left(self, left: _Left, written_ms: int) -> None:
+        """One write is enough to go by both from then on: to and fro, one would be without the other."""
+        if left is not self._left or written_ms <= left.written_ms:
+            return
+        left.written_ms = written_ms
+        if not left.used:
+            left.used = True
+            for agent in {agent for (agent, _), store in self._told.items() if store is Store.FILES}:
+                self._files.want(agent, self._told_of(agent))
+            self._files.move(replace(self._followed, left=left.layout))
 
     def _speaks(self, store: Store, agent: AgentId, agent_dir: str) -> bool:
         return self._choice.speaker(agent, agent_dir) is store

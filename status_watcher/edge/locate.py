@@ -27,6 +27,8 @@ class Layout:
     """The index of the only agent, if it does not lie beside the transcripts."""
     store: UsualBelow | PerAgent | Single | None = None
     """Where `session.store` of openclaw.json puts indexes and databases."""
+    left: "Layout | None" = None
+    """Where it put them before, if sessions are written there all the same: those indexes count as well."""
 
     @property
     def named(self) -> bool:
@@ -47,6 +49,8 @@ class SessionsDir:
     """It holds transcripts alone; another directory of the agent has the index, and tells it."""
     root: str = ""
     """What nothing is read outside of, where it is another than that of the whole look."""
+    left_indexes: tuple[str, ...] = ()
+    """Indexes of the agent at a place that was left and is still written to."""
 
     @property
     def agent_dir(self) -> str:
@@ -72,7 +76,8 @@ class Located:
     @property
     def watched(self) -> tuple[str, ...]:
         """Every directory whose events matter."""
-        index_dirs = (place.index_path.rpartition("/")[0] for place in self.sessions)
+        indexes = (path for place in self.sessions for path in (place.index_path, *place.left_indexes))
+        index_dirs = (path.rpartition("/")[0] for path in indexes)
         return tuple(dict.fromkeys((*self.nurseries, *(place.path for place in self.sessions), *index_dirs)))
 
 
@@ -182,7 +187,7 @@ def leads_out(path: str) -> str:
 
 
 def is_directory(path: str) -> bool:
-    return Path(path).is_dir()
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a directory above may not be entered
 
 
 def children_of(path: str) -> Iterator[tuple[str, bool]]:

@@ -2,7 +2,7 @@
 
 Transcripts lie beside the index with some versions; with 2026.7.1 those of channels and jobs stay in
 OpenClaw's own directories (seen live), so both are followed. A 2026.9.6 database moves where the setting ends
-in OpenClaw's own layout (seen live).
+in OpenClaw's own layout (seen live). After a change, 2026.7.1 writes to both until it is started anew.
 """
 
 import os
@@ -39,6 +39,13 @@ def with_store(layout: Layout, store: StorePlace | None) -> Layout:
 
 def locate_sessions(layout: Layout) -> Located:
     """The sessions directories there are now. Blocking, never raises for what the file system says."""
+    found = _locate_one(layout)
+    if layout.left is None:
+        return found
+    return _with_left(found, _locate_one(layout.left), all_in_one=isinstance(layout.store, Single))
+
+
+def _locate_one(layout: Layout) -> Located:
     match layout.store:
         case None:
             return locate(layout)
@@ -68,6 +75,34 @@ def _with_own(found: Located, own: Located, *, all_in_one: bool) -> Located:
     )
 
 
+def _with_left(found: Located, left: Located, *, all_in_one: bool) -> Located:
+    """With what is at the place that was left: its indexes, and transcripts that are nowhere else."""
+    mains = {place.agent: place for place in found.sessions if not place.aside}
+    paths = {place.path for place in found.sessions}
+    indexes: dict[AgentId, list[str]] = {}
+    added = []
+    for place in left.sessions:
+        agent = ONLY_AGENT if all_in_one and mains else place.agent
+        if not place.aside:
+            indexes.setdefault(agent, []).append(place.index_path)
+        if place.path not in paths:
+            root = place.root or left.root
+            main = mains.get(agent)
+            here = place if main is None else replace(main, path=place.path, aside=True)
+            added.append(replace(here, root=root))
+    sessions = (
+        replace(place, left_indexes=tuple(p for p in indexes.get(place.agent, ()) if p != place.index_path))
+        for place in (*found.sessions, *added)
+    )
+    return replace(
+        found,
+        sessions=tuple(sessions),
+        nurseries=tuple(dict.fromkeys((*found.nurseries, *left.nurseries))),
+        problems=tuple(dict.fromkeys((*found.problems, *left.problems))),
+        missing=found.missing and left.missing,
+    )
+
+
 def _single(index_path: str) -> Located:
     directory, _, name = index_path.rpartition("/")
     root = os.path.realpath(directory or "/")
@@ -94,7 +129,7 @@ def _per_agent(store: PerAgent) -> Located:
         elif not is_directory(real):
             nurseries.append(f"{root}/{name}")
         # A directory that holds agents among other things is no reason to follow everything in it.
-        elif real not in (root, f"{root}/{name}") or Path(f"{real}/{index_name}").is_file():
+        elif real not in (root, f"{root}/{name}") or os.path.isfile(f"{real}/{index_name}"):  # noqa: PTH113 - as with is_directory
             place = SessionsDir(AgentId(printable(agent)), real, f"{real}/{index_name}", apart=True)
             found.append(place)
             problems += _databases_in(place)

@@ -2,7 +2,8 @@
 
 A changed `session.store` takes effect part by part: what comes through 2026.7.1's Mattermost plugin goes to
 the old place until the gateway is started again, though the gateway says that it has taken the change (seen
-live). So what counts is which index was written last.
+live), while what the command line runs goes to the new one. So what counts is which index was written last;
+and the one that was left counts as well once it is written again.
 """
 
 from pathlib import Path
@@ -20,14 +21,20 @@ def has_moved(before: Layout, now: Layout) -> bool:
     return before_ms == 0 or _written_ms(now) >= before_ms
 
 
-def _written_ms(layout: Layout) -> int:
-    """When an index in this layout was written last, 0 if there is none."""
+def index_written_ms(layout: Layout) -> int:
+    """When a sessions.json in this layout was written last, in epoch ms; 0 if there is none. Blocking."""
     found_ms = [0]
     for place in locate_sessions(layout).sessions:
         try:
             found_ms.append(Path(place.index_path).stat().st_mtime_ns // 1_000_000)
         except OSError:
             continue
+    return max(found_ms)
+
+
+def _written_ms(layout: Layout) -> int:
+    """When an index or a database in this layout was written last, 0 if there is none."""
+    found_ms = [index_written_ms(layout)]
     for database in find_databases(layout).databases:
         match look_at_database(database.path):
             case SessionsInIt(newest_ms=newest_ms):

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import time
+from dataclasses import replace
 
 import pytest
 from following import eventually, following
@@ -224,6 +226,32 @@ async def test_a_relative_place_is_said_and_not_followed(state, relic):
         await eventually(lambda: received.ids("relic")[-1] == "x")
 
 
+@pytest.mark.parametrize("setting", ["/a\0b/sessions.json", "/\0/{agentId}/s.json"])
+async def test_a_place_that_is_no_path_is_said_and_stops_nothing(state, relic, setting):
+    source = moved_to(state, setting)
+    async with following(source) as received:
+        await eventually(lambda: received.ids("relic") == ["s", "r"])
+        assert any("session.store" in line for line in source.health().problems)
+        source.move(None)
+        assert source.health().problems == ()
+        source.move(store_place(setting, "/root"))
+        await asyncio.sleep(1.5)  # a look at where sessions are to be
+        relic.append("relic", entry("x", "r"))
+        await eventually(lambda: received.ids("relic")[-1] == "x")
+        assert any("session.store" in line for line in source.health().problems)
+
+
+@pytest.mark.parametrize(
+    "form", ["{agentId}/sessions.json", "all.json", "agents/{agentId}/sessions/sessions.json"]
+)
+async def test_a_place_with_a_name_that_is_too_long_stops_nothing(state, relic, tmp_path, form):
+    source = moved_to(state, tmp_path / ("x" * 5_000) / form)
+    async with following(source) as received:
+        await asyncio.sleep(1.5)  # a look at where sessions are to be
+        relic.append("relic", entry("x", "r"))
+        await eventually(lambda: received.ids("relic")[-1:] == ["x"])
+
+
 def test_several_agents_in_one_directory_are_said_and_not_followed(tmp_path):
     store = PerAgent(str(tmp_path), "{agentId}.json", "")
     Store(tmp_path / "main.json").begin("agent:main:main", "s")
@@ -279,7 +307,7 @@ async def test_what_the_operator_names_wins(state, tmp_path, variable):
 # Changed while we run
 
 
-async def test_sessions_that_are_moved_with_the_setting_go_on_and_those_left_behind_have_ended(
+async def test_sessions_that_are_moved_with_the_setting_go_on_and_those_left_behind_end_with_their_files(
     state, tmp_path
 ):
     old = Store(state / "agents/main/sessions/sessions.json")
@@ -295,6 +323,11 @@ async def test_sessions_that_are_moved_with_the_setting_go_on_and_those_left_beh
         assert received.batches("s")[1].reading is Reading.AGAIN, "the fold knows the session"
         new.append("s", entry("c", "a"))
         await eventually(lambda: received.ids("s") == ["s", "a", "c"])
+        left = old.index.parent / "left.jsonl"
+        old.append("left", entry("d", "b"))
+        await eventually(lambda: received.ids("left")[-1] == "d")
+        assert received.gone() == []
+        left.unlink()
         await eventually(received.gone)
         assert received.gone() == [TranscriptGone("main", "left", "missing")]
         assert keys(received)[-1] == ["agent:main:main"]
@@ -356,3 +389,133 @@ async def test_from_a_database_to_files_elsewhere_and_back(state, tmp_path):
         writer.node("s")
         await eventually(lambda: received.ids("s") == ["s", "a", "x"])
     writer.close()
+
+
+# Both places in use, as with 2026.7.1 until it is started again
+
+
+SETTING = "data/{agentId}/sessions.json"
+CHANNEL, LATE, CRON = (
+    "agent:main:mattermost:channel:x",
+    "agent:main:mattermost:channel:y",
+    "agent:main:cron:1",
+)
+
+
+def aged(store, seconds):
+    """As if its index had been written so long ago."""
+    at_s = time.time() - seconds
+    os.utime(store.index, (at_s, at_s))
+
+
+def both_written(problems):
+    return any("still written at the old place" in line for line in problems)
+
+
+async def test_what_is_still_written_at_the_old_place_is_told_with_what_is_at_the_new_one(state, tmp_path):
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    source = Installation(Layout(state), fresh_s=3600.0)
+    async with following(source) as received:
+        await eventually(lambda: received.ids("aaa") == ["s", "a"])
+        source.move(store_place(str(tmp_path / SETTING), "/root"))
+        new = Store(tmp_path / "data/main/sessions.json", old.transcripts).begin(CRON, "ccc", *chain("c"))
+        await eventually(lambda: keys(received)[-1] == [CRON])
+        assert source.health().problems == ()
+        old.begin(LATE, "bbb", *chain("b"))
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL, LATE])
+        await eventually(lambda: received.ids("bbb") == ["s", "b"])
+        assert both_written(source.health().problems)
+        # In both directions from then on.
+        new.begin("agent:main:cron:2", "ddd", *chain("d"))
+        await eventually(lambda: keys(received)[-1] == [CRON, "agent:main:cron:2", CHANNEL, LATE])
+        await eventually(lambda: received.ids("ddd") == ["s", "d"])
+        old.begin(LATE, "eee", *chain("e"))
+        old.append("aaa", entry("f", "a"))
+        await eventually(lambda: received.indexes()[-1][LATE].session_id == "eee")
+        await eventually(lambda: received.ids("aaa") == ["s", "a", "f"])
+        assert received.gone() == []
+
+
+async def test_a_live_session_is_not_missing_while_its_transcript_is_followed_at_the_other_place(
+    state, tmp_path
+):
+    """It runs for long, and nothing but its transcript says so."""
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    new = Store(tmp_path / "data/main/sessions.json", old.transcripts).begin(CRON, "ccc", *chain("c"))
+    source = files_at(state, tmp_path / SETTING, sweep_s=0.05, clock=lambda: 20 * time.monotonic())
+    async with following(source, [("main", "aaa"), ("main", "nowhere")]) as received:
+        await eventually(lambda: received.ids("aaa") == ["s", "a"])
+        await eventually(received.gone)
+        await asyncio.sleep(1.0)  # 20 s of its clock
+        assert received.gone() == [TranscriptGone("main", "nowhere", "missing")]
+        (old.transcripts / "aaa.jsonl").rename(new.index.parent / "aaa.jsonl")
+        new.transcripts = new.index.parent
+        await eventually(lambda: received.batches("aaa")[-1].reading is not Reading.MORE)
+        new.append("aaa", entry("b", "a"))
+        await eventually(lambda: received.ids("aaa")[-1] == "b")
+        await asyncio.sleep(1.0)  # 20 s of its clock
+        assert received.gone() == [TranscriptGone("main", "nowhere", "missing")]
+
+
+async def test_a_new_entry_at_the_old_place_is_told_at_its_event(state, tmp_path):
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    Store(tmp_path / "data/main/sessions.json").begin(CRON, "ccc", *chain("c"))
+    layout = with_store(Layout(state), store_place(str(tmp_path / SETTING), "/root"))
+    source = FileSource(replace(layout, left=Layout(state)), fresh_s=3600.0, sweep_s=3600.0)
+    async with following(source) as received:
+        await eventually(lambda: received.sessions() == {"aaa", "ccc"})
+        old.begin(LATE, "bbb", *chain("b"))
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL, LATE])
+        await eventually(lambda: received.ids("bbb") == ["s", "b"])
+
+
+async def test_we_begin_where_both_places_are_in_use(state, tmp_path):
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    Store(tmp_path / "data/main/sessions.json", old.transcripts).begin(CRON, "ccc", *chain("c"))
+    source = moved_to(state, tmp_path / SETTING)
+    async with following(source) as received:
+        await eventually(lambda: received.indexes() and keys(received)[-1] == [CRON])
+        old.begin(LATE, "bbb", *chain("b"))
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL, LATE])
+
+
+async def test_an_agent_that_is_at_the_old_place_alone_is_followed_there(state, tmp_path):
+    Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    Store(tmp_path / "data/main/sessions.json").begin(CRON, "ccc", *chain("c"))
+    async with following(moved_to(state, tmp_path / SETTING)) as received:
+        await eventually(lambda: received.ids("ccc") == ["s", "c"])
+        Store(state / "agents/ops/sessions/sessions.json").begin("agent:ops:main", "o", *chain("o"))
+        await eventually(lambda: received.lines("o", "ops"))
+        await eventually(lambda: keys(received, "ops") == [["agent:ops:main"]])
+
+
+async def test_health_says_no_more_of_the_old_place_once_nothing_was_written_there_for_long(state, tmp_path):
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    aged(old, 3_000)
+    Store(tmp_path / "data/main/sessions.json").begin(CRON, "ccc", *chain("c"))
+    source = moved_to(state, tmp_path / SETTING)
+    async with following(source) as received:
+        await eventually(lambda: received.indexes() and keys(received)[-1] == [CRON])
+        aged(old, 1_000)
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL])
+        assert source.health().problems == ()
+        aged(old, 10)
+        await eventually(lambda: both_written(source.health().problems))
+
+
+async def test_of_a_session_in_both_indexes_the_later_word_counts(state, tmp_path):
+    """The key of a channel whose next session came after the gateway was started again."""
+    old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
+    new = Store(tmp_path / "data/main/sessions.json", old.transcripts).begin(CRON, "ccc", *chain("c"))
+    source = moved_to(state, tmp_path / SETTING)
+    async with following(source) as received:
+        await eventually(lambda: received.indexes() and keys(received)[-1] == [CRON])
+        old.begin(LATE, "bbb")
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL, LATE])
+        new.begin(CHANNEL, "later", *chain("b"))
+        await eventually(lambda: received.indexes()[-1][CHANNEL].session_id == "later")
+        old.index.unlink()
+        await eventually(lambda: keys(received)[-1] == [CRON, CHANNEL])
+        old.index.write_text("{")
+        await source.read_now()
+        assert keys(received)[-1] == [CRON, CHANNEL]

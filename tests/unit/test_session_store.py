@@ -23,6 +23,11 @@ from status_watcher.core.session_store import PerAgent, Single, Unplaced, UsualB
         ("~/sessions.json", Single("/home/op/sessions.json")),
         ("sessions/sessions.json", Unplaced("sessions/sessions.json")),
         ("~ops/sessions.json", Unplaced("~ops/sessions.json")),
+        ("", Unplaced("")),
+        ("/a\0b/sessions.json", Unplaced("/a\0b/sessions.json")),
+        ("~/a\0/{agentId}/sessions.json", Unplaced("/home/op/a\0/{agentId}/sessions.json")),
+        ("/a/agents/\0/sessions/sessions.json", Unplaced("/a/agents/\0/sessions/sessions.json")),
+        ("/a\ud800b/sessions.json", Unplaced("/a\ud800b/sessions.json")),
     ],
 )
 def test_a_setting_is_read_as_openclaw_reads_it(setting, place):
