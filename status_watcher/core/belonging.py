@@ -26,6 +26,11 @@ def newest_with_children(turns: Sequence[Turn]) -> Turn | None:
     return next((t for t in present(turns) if any(run.spawned for run in t.runs)), None)
 
 
+def started_by(turns: Sequence[Turn]) -> set[SessionKey]:
+    """The sub-agents that these turns started."""
+    return {call.child for turn in turns for call in turn.spawned if call.child is not None}
+
+
 def open_call(turns: Sequence[Turn], call_id: ToolCallId) -> tuple[Turn, Run, Call] | None:
     """The newest call with this id that has no result yet."""
     for turn in reversed(turns):

@@ -259,16 +259,19 @@ class Board:
         if self._lost:
             self._claims.give_up_lost(ref, now_ms)
         if (session is None or session.gone) and self._forest.is_out_of_store(ref):
-            self._forget(self._forest.root_of(ref))
+            root = self._forest.root_of(ref)
+            self._forget(root)
+            if root != ref and not self._forest.is_held(ref):
+                self._forget(ref)
 
     def _forget(self, ref: SessionRef) -> None:
         """Drop what is known of a session that is nowhere any more, once nothing of it is open."""
         session = self._forest.session(ref)
         turns = session.turns if session is not None else ()
         if not any(self._boxes.is_open(ref, turn.id) for turn in turns):
-            self._forest.forget(ref)
-            self._over.forget(ref)
-            self._unboxed.keep_only(ref, ())
+            for one in {ref} | self._forest.forget(ref):
+                self._over.forget(one)
+                self._unboxed.keep_only(one, ())
 
     def _look_at_turns(self, ref: SessionRef, session: Session, now_ms: int) -> None:
         self._gateway.saw(session.turns[-1])
@@ -296,7 +299,9 @@ class Board:
                 continue
             self._wakes.ask(ref, self._show(ref, turn, view, now_ms))
         if not below:
-            session.forget_turns_except({t.id for t in session.turns if self._matters(ref, t, now_ms)})
+            if session.forget_turns_except({t.id for t in session.turns if self._matters(ref, t, now_ms)}):
+                for child in self._forest.dropped_children(ref):
+                    self._forget(child)
             self._over.keep_only(ref, {turn.id for turn in session.turns})
         if ref in self._unboxed:
             present = {t.id for t in session.turns if not (below or self._forest.is_past(ref, t.id))}
@@ -352,7 +357,10 @@ class Board:
         self, ref: SessionRef, turn: Turn, view: TurnView, now_ms: int, *, noise: bool
     ) -> int | None:
         """When time alone may make a box of the turn; 0 for now, None for never."""
-        if not deserves_box(view, now_ms + turn.ahead_ms, self._rules, noise=noise):
+        session = self._forest.session(ref)
+        overtaken = session is not None and session.turns[-1] is not turn
+        here_ms = now_ms + turn.ahead_ms
+        if not deserves_box(view, here_ms, self._rules, noise=noise, overtaken=overtaken):
             if ended_before_us(view, self._rules):
                 self._over.add(ref, view)
             return None if noise else turn.start_ms - turn.ahead_ms + self._rules.quick_ms

@@ -1,6 +1,6 @@
 """When a turn that no line ended was over, as far as anything tells."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,12 +40,23 @@ def interrupted_ms(turn: Turn, at_ms: Iterable[int], idle_ms: int, longest_ms: i
     return min(over_ms, given_up_ms(turn, idle_ms, longest_ms)) if longest_ms else over_ms
 
 
-def given_up(turn: Turn, now_ms: int, idle_ms: int, longest_ms: int) -> tuple[Ending, int] | None:
+AtWork = Callable[[Turn, int], bool]
+"""Whether others than its lines tell that a turn was still at work at a time."""
+
+
+def not_told(_turn: Turn, _at_ms: int) -> bool:
+    """Nobody tells."""
+    return False
+
+
+def given_up(
+    turn: Turn, now_ms: int, idle_ms: int, longest_ms: int, at_work: AtWork
+) -> tuple[Ending, int] | None:
     """How and when a turn without a final line or an open call was closed by quiet or age before `now_ms`."""
     run = turn.run
     if run.open_calls:
         return None  # the next line tells: a result, or a model that was started again
-    if run.last is Last.TEXT and now_ms >= run.last_ms + idle_ms:
+    if run.last is Last.TEXT and now_ms >= run.last_ms + idle_ms and not at_work(turn, now_ms):
         return Ending.DONE, run.last_ms
     # Sub-agents keep a turn from being quiet, and what they write is not known here.
     if not longest_ms or turn.spawned:

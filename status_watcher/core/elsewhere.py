@@ -58,6 +58,10 @@ class Elsewhere:
         self._starts: dict[SessionKey, dict[int, int]] = {}
         """Of the run that the store told of last: as it has them, and in the board's time."""
         self._over: set[SessionKey] = set()
+        self._vanished: dict[AgentId, set[SessionKey]] = {}
+        """Runs that the last look lacked though they were not over: 2026.3.31 leaves `running` for ever and
+        prunes the entry.
+        """
         self._asked: dict[SessionKey, dict[ToolCallId, Asked]] = {}
         self._compacting: dict[SessionKey, int] = {}
         self._compacted: dict[SessionKey, int] = {}
@@ -66,13 +70,18 @@ class Elsewhere:
 
     def note_starts(self, seen: IndexSeen, skew: Skew) -> None:
         """A look at the store: what runs, and since when, as often as that moves."""
+        for key in self._vanished.pop(seen.agent, set()) - seen.entries.keys():
+            self._starts.pop(key, None)
         before = self._told.get(seen.agent, {})
         if before is seen.entries:
             return
         self._told[seen.agent] = seen.entries
-        for key in self._over & (before.keys() - seen.entries.keys()):  # as of each run of a cron job
+        absent = self._starts.keys() & (before.keys() - seen.entries.keys())
+        for key in self._over & absent:  # as of each run of a cron job
             self._over.remove(key)
             del self._starts[key]
+        if still_running := absent & self._starts.keys():
+            self._vanished[seen.agent] = still_running
         for key, entry in seen.entries.items():
             if entry.status is not StoreStatus.RUNNING or entry.started_at_ms is None:
                 if key in self._starts:

@@ -1,8 +1,11 @@
 """Every session that is followed, how they hang together, and what the store says of them."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import assert_never
 
+from status_watcher.core.at_work import children_worked, store_ran
+from status_watcher.core.belonging import started_by
 from status_watcher.core.departure import departure
 from status_watcher.core.entries import ABSENT_FOR_MS, Entries, SessionRef
 from status_watcher.core.index import StoreEntry, StoreStatus
@@ -133,7 +136,15 @@ class Forest:
             self._labels,
             idle_timeout_ms=self._rules.idle_timeout_ms,
             max_duration_ms=self._rules.max_duration_ms,
+            at_work=partial(self._was_at_work, ref),
         )
+
+    def _was_at_work(self, ref: SessionRef, turn: Turn, at_ms: int) -> bool:
+        """Whether the store or a sub-agent tells that a quiet turn was at work when a line came."""
+        idle_since_ms = at_ms - self._rules.idle_timeout_ms
+        if store_ran(self.own_entry(ref), at_ms):
+            return True
+        return children_worked(self, ref[0], turn, idle_since_ms, self._rules.run_started_ms)
 
     # What the tree asks
 
@@ -302,8 +313,25 @@ class Forest:
             return self._rules.error_settles_ms
         return self._rules.store_grace_ms
 
-    def forget(self, ref: SessionRef) -> None:
-        """Drop a session with its sub-agents, if neither the disk nor the store has any of them any more."""
+    def is_held(self, ref: SessionRef) -> bool:
+        """Whether a followed session has a turn still that started this one, which stands in its box."""
+        key = self._entries.key(ref)
+        spawner = self._spawners.get(key) if key is not None else None
+        session = self._sessions.get(spawner) if spawner is not None else None
+        return session is not None and key in started_by(session.turns)
+
+    def dropped_children(self, ref: SessionRef) -> list[SessionRef]:
+        """Sub-agents of turns that are forgotten, if neither the disk nor the store has them any more."""
+        session = self._sessions.get(ref)
+        if session is None:
+            return []
+        found = map(self._entries.last_ref_of, session.children - started_by(session.turns))
+        return [child for child in found if child is not None and self._is_nowhere(child)]
+
+    def forget(self, ref: SessionRef) -> set[SessionRef]:
+        """Drop a session with its sub-agents, if neither the disk nor the store has any of them any more;
+        returns those that are dropped.
+        """
         members, ahead = {ref}, [ref]
         while ahead:
             session = self._sessions.get(ahead.pop())
@@ -313,17 +341,21 @@ class Forest:
                     members.add(child)
                     ahead.append(child)
         if not all(self._is_nowhere(member) for member in members):
-            return
+            return set()
         for member in members:
             session = self._sessions.pop(member, None)
             for reason, count in session.skipped.items() if session is not None else ():
                 self._skipped[reason] = self._skipped.get(reason, 0) + count
             freed = self._entries.forget(member)
-            if freed is not None:
-                self._spawners.pop(freed, None)
+            spawner = self._spawners.pop(freed, None) if freed is not None else None
+            if freed is not None and spawner in self._sessions:
+                self._sessions[spawner].children.discard(freed)
             self._first_seen.pop(member, None)
             self._past.pop(member, None)
             self._rebuilt.pop(member, None)
+            self._doubted.pop(member, None)
+            self._batches.discard(member)
+        return members
 
     def _is_nowhere(self, ref: SessionRef) -> bool:
         session = self._sessions.get(ref)

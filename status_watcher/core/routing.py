@@ -35,11 +35,14 @@ class Kind(Enum):
     """`…:group:<id>`, a private channel or a group message."""
     DIRECT = auto()
     SUBAGENT = auto()
+    """`agent:<id>:subagent:<uuid>`, at any depth."""
     CRON = auto()
+    """`agent:<id>:cron:<job>`, and its twin for each run, `…:run:<session id>`."""
     HOOK = auto()
     ACP = auto()
     EXPLICIT = auto()
     HEARTBEAT = auto()
+    """A session of its own for heartbeats: its key ends in `:heartbeat`."""
     OTHER = auto()
 
 
@@ -74,21 +77,6 @@ def parse_key(key: SessionKey) -> KeyParts:
 def agent_of(key: SessionKey) -> AgentId:
     """The agent named in a key, "" for the keys without one (`global`, `hook:<id>`)."""
     return parse_key(key).agent
-
-
-def is_heartbeat(key: SessionKey) -> bool:
-    """Sessions of their own for heartbeats have keys that end in `:heartbeat`."""
-    return parse_key(key).kind is Kind.HEARTBEAT
-
-
-def is_cron(key: SessionKey) -> bool:
-    """`agent:<id>:cron:<job>`, and its twin for each run, `…:run:<session id>`."""
-    return parse_key(key).kind is Kind.CRON
-
-
-def is_subagent(key: SessionKey) -> bool:
-    """`agent:<id>:subagent:<uuid>`, at any depth."""
-    return parse_key(key).kind is Kind.SUBAGENT
 
 
 def route(key: SessionKey, entry: StoreEntry | None) -> Target | None:

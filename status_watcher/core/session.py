@@ -9,7 +9,7 @@ from typing import assert_never
 
 from status_watcher.core.background import Background
 from status_watcher.core.belonging import answered_call, newest_with_children, open_call, spawner, spawner_of
-from status_watcher.core.departure import Departure, given_up, interrupted_ms
+from status_watcher.core.departure import AtWork, Departure, given_up, interrupted_ms, not_told
 from status_watcher.core.labels import Labels
 from status_watcher.core.progress import take_answer, take_nested, take_result, try_again
 from status_watcher.core.prompts import Prompt
@@ -45,6 +45,7 @@ class Session:
     """The turns of one session, as far as its transcript has told."""
 
     __slots__ = (
+        "_at_work",
         "_background",
         "_compacted_ms",
         "_held_prompt",
@@ -72,6 +73,7 @@ class Session:
         *,
         idle_timeout_ms: int = 60_000,
         max_duration_ms: int = 1_800_000,
+        at_work: AtWork = not_told,
     ) -> None:
         self.agent = agent
         self.id = session_id
@@ -86,6 +88,7 @@ class Session:
         """Counts every change of a turn."""
         self.skipped: dict[str, int] = {}
         self._labels = labels
+        self._at_work = at_work
         self._idle_timeout_ms = idle_timeout_ms
         self._max_duration_ms = max_duration_ms
         self._seen: set[str] = set()
@@ -146,11 +149,13 @@ class Session:
         """The turn to which the next line belongs, if it is not the first of another one."""
         return self._target
 
-    def forget_turns_except(self, keep: set[EntryId]) -> None:
-        """Drop turns that nobody can ask for any more: all but the last, the named, and the open one."""
-        if len(self.turns) <= 1:
-            return
-        self.turns = [t for t in self.turns[:-1] if t.id in keep or t is self._target] + self.turns[-1:]
+    def forget_turns_except(self, keep: set[EntryId]) -> bool:
+        """Drop turns that nobody can ask for any more: all but the last, the named, and the open one. Whether
+        there were any.
+        """
+        had, last = len(self.turns), self.turns[-1:]
+        self.turns = [t for t in self.turns[:-1] if t.id in keep or t is self._target] + last
+        return len(self.turns) < had
 
     def close(self, turn: Turn, ending: Ending, at_ms: int) -> None:
         """End a turn that has no final line on other evidence: a later turn, the store's status, a reset.
@@ -188,11 +193,8 @@ class Session:
         if current is None:
             return self._begin(line, Nature.WORK)
         run = current.run
-        if (
-            run.ending is None
-            and current.nature is Nature.WORK
-            and not self._was_given_up(current, line.at_ms)
-        ):
+        at_work = run.ending is None and current.nature is Nature.WORK
+        if at_work and not self._was_given_up(current, line.at_ms):
             if run.open_calls:
                 self._held_prompt = self._held_prompt or line
             else:
@@ -210,7 +212,7 @@ class Session:
 
         What comes after is no steering of it: nobody was at work any more.
         """
-        over = given_up(turn, now_ms, self._idle_timeout_ms, self._max_duration_ms)
+        over = given_up(turn, now_ms, self._idle_timeout_ms, self._max_duration_ms, self._at_work)
         if over is not None:
             self.close(turn, *over)
         return over is not None

@@ -36,12 +36,16 @@ def ended_before_us(view: TurnView, rules: Rules) -> bool:
     return view.verdict.ended_ms is not None and view.seen_ms <= rules.run_started_ms
 
 
-def deserves_box(view: TurnView, now_ms: int, rules: Rules, *, noise: bool) -> bool:
-    """Whether a turn that has no box yet gets one now; a turn that may only later is asked about again."""
+def deserves_box(view: TurnView, now_ms: int, rules: Rules, *, noise: bool, overtaken: bool = False) -> bool:
+    """Whether a turn that has no box yet gets one now; a turn that may only later is asked about again.
+
+    `overtaken`: another turn has begun, so an error need not settle to be worth one: its box is to stand
+    above that turn's.
+    """
     turn, verdict = view.turn, view.verdict
     if noise or ended_before_us(view, rules):
         return False
-    if verdict.state is State.ERROR:
+    if verdict.state is State.ERROR or (overtaken and verdict.state is State.RETRYING):
         return True
     end_ms = now_ms if verdict.ended_ms is None else verdict.ended_ms
     return _calls(view) or end_ms - turn.start_ms >= rules.quick_ms

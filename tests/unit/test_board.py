@@ -197,6 +197,42 @@ def test_forgotten_session_takes_its_sub_agents_along():
     assert watched.states == ["DONE"]
 
 
+def test_sub_agents_of_a_session_that_lives_on_are_forgotten_one_by_one():
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header())
+    for n in range(60):
+        at_s, name, key = 20 * n, f"kid{n}", child_key(f"kid{n}")
+        kid = Transcript(name, prefix=name)
+        watched.entries = {KEY: entry(), key: child_entry(name)}
+        started = (t.user(at_s), t.assistant(at_s, call(f"s{n}", "sessions_spawn")))
+        watched.at(at_s, *started, t.spawned(at_s, f"s{n}", key), watched.look())
+        watched.at(at_s, lines(kid.header(at_s), kid.user(at_s), kid.final(at_s + 1), session_id=name))
+        watched.at(at_s + 3, t.final(at_s + 2))
+        watched.entries = {KEY: entry()}
+        watched.at(at_s + 4, gone("deleted", name), watched.look())
+    watched.until(1300)
+    forest = watched.board._forest
+    assert watched.board.counts().tracked == 2, "the last turn still holds its own"
+    assert len(forest._spawners) == len(forest._entries._absent_long) == 1
+    assert watched.states == ["DONE"] * 60
+    watched.at(1310, t.user(1310), t.final(1311))
+    assert watched.board.counts().tracked == 1
+    assert (forest._spawners, forest._doubted, forest._entries._absent_long) == ({}, {}, {})
+
+
+def test_sub_agent_of_an_older_turn_is_forgotten_as_soon_as_it_is_nowhere():
+    watched, t, kid, key = Watched(), Transcript(), Transcript("kid", prefix="k"), child_key("kid")
+    watched.entries[key] = child_entry("kid")
+    watched.at(0, t.header(), t.user(0), t.assistant(1, call("s", "sessions_spawn")), t.spawned(1, "s", key))
+    watched.at(3, lines(kid.header(2), kid.user(2), kid.final(3), session_id="kid"), t.final(3))
+    watched.at(30, t.user(30), t.final(31))
+    del watched.entries[key]
+    watched.at(40, gone("deleted", "kid"), watched.look())
+    watched.until(50)
+    assert watched.board.counts().tracked == 1
+    assert watched.states == ["DONE"]
+
+
 def test_skipped_lines_are_counted_by_reason_also_of_forgotten_sessions():
     watched, t = running()
     watched.at(1, b"\xff", b"[]", t.ok(1, "c1"), t.final(2))

@@ -261,3 +261,19 @@ def test_sub_agent_that_ran_out_of_time_is_not_done_because_the_store_changes_it
     own = f.own_entry(ref("kid"))
     assert own is not None
     assert own.status is StoreStatus.DONE, "another run"
+
+
+def test_forgotten_session_leaves_nothing_behind():
+    f, t, kid = forest(), Transcript(), Transcript("kid", prefix="k")
+    says_done = entry(**status("done", started_s=0, ended_s=9))
+    take(f, 1, store({KEY: entry(), A: child_entry("kid")}), lines(t.header(), t.user(0)))
+    take(f, 2, lines(t.assistant(2, spawn("s")), t.spawned(2, "s", A)))
+    take(f, 3, lines(kid.header(), kid.user(2), session_id="kid", reading=Reading.FIRST, more_follows=True))
+    take(f, 9, store({KEY: says_done, A: child_entry("kid")}))
+    assert f.close_by_store(REF, ms(9)) is not None
+    assert (set(f._doubted), f._batches) == ({REF}, {ref("kid")})
+    take(f, 10, store({}), gone("deleted"), gone("deleted", "kid"))
+    take(f, 20, store({}))
+    assert f.forget(REF) == {REF, ref("kid")}
+    left = {name: kept for name, kept in vars(f).items() if isinstance(kept, dict | set) and kept}
+    assert left == {}

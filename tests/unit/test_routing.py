@@ -3,7 +3,7 @@
 import pytest
 
 from status_watcher.core.index import StoreEntry
-from status_watcher.core.routing import Kind, agent_of, is_cron, is_heartbeat, is_subagent, parse_key, route
+from status_watcher.core.routing import Kind, agent_of, parse_key, route
 from status_watcher.model import ChannelTarget, DirectTarget, SessionId, SessionKey
 
 CHANNEL = "chanpub1xxxxxxxxxxxxxxxxxx"
@@ -182,10 +182,3 @@ def test_base_of_a_thread_is_the_channel_session():
     parts = parse_key(SessionKey(f"agent:main:mattermost:channel:{CHANNEL}:thread:{ROOT}"))
     assert parts.base == f"agent:main:mattermost:channel:{CHANNEL}"
     assert (parts.provider, parts.peer, parts.thread_id) == ("mattermost", CHANNEL, ROOT)
-
-
-def test_kinds_have_questions_of_their_own():
-    assert is_cron(SessionKey(f"agent:main:cron:{UUID}"))
-    assert is_subagent(SessionKey(f"agent:main:subagent:{UUID}"))
-    assert is_heartbeat(SessionKey("agent:main:main:heartbeat"))
-    assert not is_cron(SessionKey("agent:main:main"))

@@ -12,6 +12,7 @@ from builders import (
     entry,
     lines,
     ms,
+    said,
     spawn,
     status,
 )
@@ -460,6 +461,17 @@ def test_error_is_retried_while_it_settles():
     watched.until(22)
     assert watched.history == ["ACTIVE", "RETRYING", "ERROR"]
     assert "Error: 529 Overloaded" in watched.text
+
+
+def test_error_that_another_message_followed_stands_above_its_answer():
+    """It need not wait until it has settled: the next turn would have its box first."""
+    watched, t = Watched(), Transcript()
+    watched.at(0, t.header(), t.user(0, "Please"), t.failed(0.2))
+    watched.at(0.7, t.user(0.7, "Something else"), t.assistant(1, call()), t.ok(1.1, "c1"))
+    watched.at(1.2, t.assistant(1.2, said("Here."), stop="stop"))
+    assert watched.states == ["RETRYING", "DONE"]
+    watched.until(20)
+    assert watched.states == ["ERROR", "DONE"]
 
 
 def test_repeated_prompt_is_the_next_try_under_way():

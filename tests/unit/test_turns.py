@@ -7,10 +7,13 @@ from builders import (
     Transcript,
     Watched,
     call,
+    child_entry,
+    child_key,
     entry,
     gone,
     lines,
     said,
+    spawn,
     status,
     store,
 )
@@ -232,6 +235,47 @@ def test_turn_without_any_sign_of_running_is_done_after_the_idle_timeout():
     assert watched.states == ["DONE"]
     watched.at(70, t.user(70, "Next"), t.assistant(71, call()))
     assert watched.states == ["DONE", "ACTIVE"], "nobody was at work any more: no steering"
+
+
+@pytest.mark.parametrize("started", [{"started_s": 0}, {}])
+def test_message_after_a_minute_of_quiet_steers_a_turn_that_the_store_says_is_running(started):
+    watched, t = begun(entries={KEY: entry(**status("running", **started))})
+    watched.at(2, t.ok(2, "c1"))
+    watched.at(5, t.assistant(5, said("Hm."), stop="other"))
+    watched.until(80)
+    assert watched.states == ["ACTIVE"]
+    watched.at(81, t.user(81, "Faster"))
+    watched.at(82, t.assistant(82, call("c2")))
+    assert watched.states == ["ACTIVE"]
+    watched.at(83, t.ok(83, "c2"), t.final(84))
+    assert watched.states == ["DONE"]
+
+
+def test_message_after_a_quiet_end_begins_a_turn_though_the_store_tells_of_its_run_first():
+    watched, t = Watched(), Transcript()
+    watched.at(3, t.header(), t.user(0), t.assistant(3, said("Hm."), stop="other"))
+    watched.until(70)
+    assert watched.states == ["DONE"]
+    watched.store_at(70, **status("running", started_s=69.99))
+    watched.at(70, t.user(70, "Next"), t.assistant(71, call()))
+    assert watched.states == ["DONE", "ACTIVE"]
+
+
+@pytest.mark.parametrize(
+    ("kid_ends_s", "states"), [(None, ["ACTIVE"]), (40, ["ACTIVE"]), (8, ["DONE", "ACTIVE"])]
+)
+def test_message_after_a_minute_of_quiet_steers_a_turn_whose_sub_agent_worked_meanwhile(kid_ends_s, states):
+    key = child_key("kid")
+    watched = Watched(entries={KEY: entry(), key: child_entry("kid")})
+    t, kid = Transcript(), Transcript("kid", prefix="k")
+    watched.at(2, t.header(), t.user(0), t.assistant(1, spawn("s")), t.spawned(2, "s", key))
+    watched.at(3, lines(kid.header(2), kid.user(2), kid.assistant(3, call("k")), session_id="kid"))
+    watched.at(5, t.assistant(5, said("Hm."), stop="other"))
+    if kid_ends_s is not None:
+        watched.at(kid_ends_s, lines(kid.ok(kid_ends_s, "k"), kid.final(kid_ends_s), session_id="kid"))
+    watched.at(81, t.user(81, "Faster"))
+    watched.at(82, t.assistant(82, call("c2")))
+    assert watched.states == states
 
 
 @pytest.mark.parametrize(
