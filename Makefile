@@ -22,8 +22,9 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# Tests wait more than they compute: five workers keep two cores busy.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 5 --dist loadfile $(ARGS)
 
 # Two real gateways on one machine, one after the other, in an order that needs few restarts.
 test-live: $(READY)

@@ -40,7 +40,8 @@ def main() -> None:
 @click.option("--daemon", is_flag=True, hidden=True, help="As `start` runs it: the log goes to STATE_DIR.")
 def run(*, daemon: bool) -> None:
     """Run in the foreground (systemd, Docker)."""
-    config = _config(_environment())
+    with stop_request.ending_at_once():
+        config = _config(_environment())
     # Before the imports that a daemon needs: of twenty started at once, nineteen should be gone at once.
     _end_if_running(config.state_dir)
     import asyncio  # noqa: PLC0415 - see above

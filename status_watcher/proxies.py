@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # documented with proxy_bypass; that asks macOS instead
 
 RULE = "must be the http(s) URL of a proxy; a SOCKS proxy cannot be used; hosts in NO_PROXY need none"
 
@@ -36,7 +36,7 @@ def proxy_for(url: str, env: Mapping[str, str]) -> str | UnusableProxy | None:
         variable = variable.upper()
     proxy = env.get(variable, "").strip()
     excepted = env.get("no_proxy", env.get("NO_PROXY", ""))
-    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2], {"no": excepted}):
+    if not proxy or proxy_bypass_environment(parts.netloc.rpartition("@")[2], {"no": excepted}):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     return proxy if _is_usable(proxy) else UnusableProxy(variable)

@@ -82,7 +82,8 @@ function listenToSignals() {
   for (const signal of ["SIGTERM", "SIGINT"]) {
     if (listening.has(signal)) continue;
     listening.add(signal);
-    process.once(signal, () => {
+    // First, so that a listener of the gateway's that listens once still counts.
+    process.prependOnceListener(signal, () => {
       listening.delete(signal);
       quietly(tellOfStop);
       // Where nobody else listens, the signal would have ended the process, had we not.
@@ -116,7 +117,7 @@ function tellOfCompaction(event) {
 }
 
 function remember(environment) {
-  const openclaw = environment.OPENCLAW_STATE_DIR ?? "";
+  const openclaw = inHome((environment.OPENCLAW_STATE_DIR ?? "").trim(), environment.HOME || userHome());
   const daemon = daemonStateDir(environment);
   const now = { state: "running", atMs: Date.now(), restartExpectedMs: null, compacting: new Map() };
   return (globalThis[REMEMBERED] = { openclaw, daemon, ...now });
@@ -280,12 +281,14 @@ function daemonStateDir(environment) {
   const text = (name) => (environment[name] ?? "").trim();
   const home = text("HOME") || userHome();
   const configured = text("STATE_DIR");
-  if (configured) {
-    if (home && (configured === "~" || configured.startsWith("~/"))) return home + configured.slice(1);
-    return resolve(survivingDir(environment.OPENCLAW_STATE_DIR), configured);
-  }
+  if (configured) return resolve(survivingDir(environment.OPENCLAW_STATE_DIR), inHome(configured, home));
   if (isAbsolute(text("XDG_STATE_HOME"))) return join(text("XDG_STATE_HOME"), COMMAND);
   return home ? join(home, ".local", "state", COMMAND) : undefined;
+}
+
+// No shell has done it in a unit's environment file.
+function inHome(path, home) {
+  return home && (path === "~" || path.startsWith("~/")) ? home + path.slice(1) : path;
 }
 
 function userHome() {

@@ -17,12 +17,13 @@ from typing import Any, Final
 import orjson
 
 from status_watcher.core.gateway import GatewayNote, GatewayWord, word_of
+from status_watcher.edge.readers import Readers
 from status_watcher.model import SessionKey
 
 DIRECTORY: Final = "gateways"
 _LOOK_S: Final = 0.5
 _TOUCH_S: Final = 30.0
-_MAX_BYTES: Final = 16_384
+_MAX_BYTES: Final = 65_536
 _MOST_NOTES: Final = 100
 
 
@@ -56,12 +57,14 @@ async def watch_gateway(
     `namespace` is this process's PID namespace, in which alone a PID can be looked for.
     """
     look, told = _Look(state_dir / DIRECTORY, watched, namespace), GatewayWord()
-    while True:
-        word = look.take()
-        if word != told:
-            told = word
-            tell(word)
-        await asyncio.sleep(_LOOK_S)
+    # What is watched may lie on a disk that hangs.
+    with Readers(asyncio.get_running_loop(), threads=1) as readers:
+        while True:
+            word = await readers.run(look.take)
+            if word != told:
+                told = word
+                tell(word)
+            await asyncio.sleep(_LOOK_S)
 
 
 def remove_notes(state_dir: Path, openclaw: Path) -> None:
@@ -213,15 +216,19 @@ def _concerns(state_dir: str, watched: Sequence[Path]) -> bool:
     if not state_dir:
         return True
     try:
-        theirs = Path(state_dir).resolve()
-        ours = [path.resolve() for path in watched]
-    except (OSError, ValueError):  # a loop of links, a NUL
+        theirs, ours = _real(state_dir), [_real(path) for path in watched]
+    except ValueError:  # a NUL
         return False
     return any(path.is_relative_to(theirs) or theirs.is_relative_to(path) for path in ours)
 
 
 def _is_same(state_dir: str, openclaw: Path) -> bool:
     try:
-        return Path(state_dir).resolve() == openclaw.resolve()
-    except (OSError, ValueError):
+        return _real(state_dir) == _real(openclaw)
+    except ValueError:
         return False
+
+
+def _real(path: str | Path) -> Path:
+    """Without links, also where those lead in a circle: `Path.resolve` raises then, before Python 3.13."""
+    return Path(os.path.realpath(path))

@@ -178,6 +178,8 @@ async def test_what_is_no_note_of_our_gateway_is_not_heard(heard, tmp_path):
 
     one_that_counts()
     assert (await heard()).stop is not None
+    (tmp_path / "circle").symlink_to(tmp_path / "circle2")
+    (tmp_path / "circle2").symlink_to(tmp_path / "circle")
     for content in (
         json.dumps(STOPPING | {"openclaw_state_dir": "/another/gateway"}),
         json.dumps(STOPPING | {"pid": "1"}),
@@ -185,6 +187,7 @@ async def test_what_is_no_note_of_our_gateway_is_not_heard(heard, tmp_path):
         json.dumps(STOPPING | {"pid": -1}),
         json.dumps(STOPPING | {"state": "asleep"}),
         json.dumps(STOPPING | {"openclaw_state_dir": "a\0b"}),
+        json.dumps(STOPPING | {"openclaw_state_dir": str(tmp_path / "circle")}),
         "{",
         "",
         "[]",

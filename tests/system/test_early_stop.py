@@ -93,6 +93,15 @@ def test_P5_a_signal_while_modules_are_loaded_ends_run_with_code_0_and_leaves_no
     assert {path.name for path in place.root.iterdir()} == {"gate", "modules"}
 
 
+@pytest.mark.parametrize("number", NUMBERS)
+def test_P5_a_signal_while_a_file_of_settings_hangs_ends_run(place, number):
+    place.env["POLICY_FILE"] = str(place.gate)
+    with place.run("run") as process, place.at_the_gate():
+        process.send_signal(number)
+        assert process.wait(WITHIN_S) == 0  # the gate is still shut
+    assert not place.state_dir.exists()
+
+
 def test_P5_a_second_signal_while_modules_are_loaded_ends_run_at_once(place):
     place.hold("click")
     with place.run("run") as process, place.at_the_gate():

@@ -47,7 +47,9 @@ class Driven:
 
 @pytest.fixture
 def gateway(node, tmp_path):
-    """Runs the handler in a Node process with just the given environment; it must end by itself."""
+    """Runs the handler in a Node process with just the given environment, and a home that is nobody's; it must
+    end by itself.
+    """
     home = tmp_path / "gateway"
     home.mkdir()
 
@@ -58,7 +60,13 @@ def gateway(node, tmp_path):
         if until_ended is not None:
             arguments.append(str(until_ended))
         ran = subprocess.run(
-            arguments, env=env or {}, cwd=home, capture_output=True, text=True, timeout=20, check=False
+            arguments,
+            env={"HOME": str(tmp_path / "nobody")} | (env or {}),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
         assert ran.returncode == 0, ran.stderr
         report = json.loads(ran.stdout.splitlines()[-1])
@@ -440,6 +448,14 @@ def test_gateways_that_share_a_daemons_directory_have_a_note_each(gateway, tmp_p
     assert sorted(note["openclaw_state_dir"] for note in notes) == ["/one", "/other"]
 
 
+async def test_daemon_hears_of_a_state_directory_below_the_home(gateway, tmp_path, daemon_dir):
+    _, handler = state_dir_with_hook(tmp_path)
+    home = tmp_path / "home"
+    gateway(startup(), handler=handler, env={"HOME": str(home), "OPENCLAW_STATE_DIR": "~/.openclaw"})
+    assert note_in(daemon_dir)["openclaw_state_dir"] == str(home / ".openclaw")
+    assert (await word_in(daemon_dir, home / ".openclaw")).stop is not None
+
+
 def test_gateway_that_still_stops_leaves_the_word_to_the_one_that_has_started_since(
     process, gateway, tmp_path, daemon_dir
 ):
@@ -581,12 +597,13 @@ def test_shutdown_in_a_reloaded_module_knows_what_the_startup_knew(node, tmp_pat
 
 @pytest.fixture
 def process(node, tmp_path, daemon_dir):
-    """A Node process with the hook in it, after its startup; `code` is what else the gateway does."""
+    """A Node process with the hook in it; `before` its startup and after it (`code`) it does more."""
     running = []
 
-    def run(code: str) -> subprocess.Popen:
+    def run(code: str, before: str = "") -> subprocess.Popen:
         _, handler = state_dir_with_hook(tmp_path)
         script = f"""
+          {before}
           const {{ default: handler }} = await import("file://{handler}");
           handler({startup()});
           {code}
@@ -614,6 +631,16 @@ def test_signal_is_told_while_the_gateway_still_waits_for_its_runs(process, daem
     told = note_in(daemon_dir)
     assert (told["state"], told["pid"]) == ("stopping", gateway.pid)
     assert gateway.poll() is None
+
+
+def test_listener_that_listens_once_is_not_cut_short(process, daemon_dir):
+    gateway = process("", before="process.once('SIGTERM', () => console.log('draining'));")
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.stdout.readline() == "draining\n"
+    assert note_in(daemon_dir)["state"] == "stopping"
+    assert gateway.poll() is None
+    gateway.send_signal(signal.SIGTERM)  # nobody is left who listens
+    assert gateway.wait(10) == -signal.SIGTERM
 
 
 def test_signal_and_shutdown_are_one_word_until_the_next_startup(process, daemon_dir):
