@@ -47,8 +47,8 @@ class Driven:
 
 @pytest.fixture
 def gateway(node, tmp_path):
-    """Runs the handler in a Node process with just the given environment, and a home that is nobody's; it must
-    end by itself.
+    """Runs the handler in a Node process with just the given environment, and nobody's home; it must end by
+    itself.
     """
     home = tmp_path / "gateway"
     home.mkdir()
