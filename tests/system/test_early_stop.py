@@ -59,7 +59,13 @@ class Place:
     @contextlib.contextmanager
     def run(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
-            [*COMMAND, *arguments], env=self.env, cwd=self.root, stderr=subprocess.PIPE, text=True
+            [*COMMAND, *arguments],
+            env=self.env,
+            cwd=self.root,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background job ignores SIGINT, and so does all that it starts.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         ) as process:
             try:
                 yield process
