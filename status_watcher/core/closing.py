@@ -6,7 +6,8 @@ from typing import Final
 from status_watcher.core.states import OPEN_STATES
 from status_watcher.model import Closing
 
-_SEPARATOR: Final = " | "
+_SEPARATOR: Final = re.compile(r"(?<= )\|(?= )")
+"""What stands between the parts of a first line; a name may end with one, so its blanks are nobody's own."""
 _HEAD: Final = re.compile(r"\[([A-Z]+)\](?: .*)?")
 _SPAN: Final = re.compile(r"\d+s|\d+m \d\ds|\d+h \d\dm")
 """As `render.span` writes it."""
@@ -34,14 +35,14 @@ def closed(said: str, closing: Closing) -> str:
 
 def _first_line(first: str, was: str, closing: Closing) -> tuple[str, str]:
     """With the new state, without what stands after the elapsed time; and that time, "" if there is none."""
-    parts = first.split(_SEPARATOR)
+    parts = _SEPARATOR.split(first)
     # A name may hold the separator, and look like a time behind it; what stands after the time never does.
-    spans = [index for index, part in enumerate(parts) if index and _SPAN.fullmatch(part)]
-    took = parts[spans[-1]] if spans else ""
+    spans = [index for index, part in enumerate(parts) if index and _SPAN.fullmatch(part.strip())]
+    took = parts[spans[-1]].strip() if spans else ""
     kept = parts[: spans[-1] + 1] if spans else parts[:1]
-    if len(parts) > len(kept) and _LINK.fullmatch(parts[-1]):
+    if len(parts) > len(kept) and _LINK.fullmatch(parts[-1].strip()):
         kept.append(parts[-1])
-    return f"[{closing.state}]{_SEPARATOR.join(kept)[len(was) + 2 :]}", took
+    return f"[{closing.state}]{'|'.join(kept)[len(was) + 2 :]}".rstrip(), took
 
 
 def _fitting(first: str, below: list[str], last: list[str], closing: Closing) -> str:

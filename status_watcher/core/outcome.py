@@ -192,9 +192,10 @@ def pause_s(retry_after: str | None, rate_limit_reset: str | None, now: datetime
 
 
 def _seconds(header: str | None) -> float | None:
-    if header is None or not re.fullmatch(r"\s*[+-]?[0-9]{1,30}(\.[0-9]{0,30})?\s*", header):
+    number = "" if header is None else header.strip()
+    if not re.fullmatch(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?", number):
         return None
-    seconds = float(header)
+    seconds = float(number)
     return seconds if math.isfinite(seconds) else None
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from builders import T0
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_render_properties import HOSTILE, PEN, SAYABLE, STEP, check, nested, seen
 
@@ -87,6 +87,7 @@ def test_a_closed_box_keeps_the_limit_and_its_newest_lines(view, name, max_lines
 
 @settings(max_examples=100, deadline=None)
 @given(HOSTILE, st.sampled_from(sorted(OPEN_STATES)), st.none() | st.integers(0, 10**9), NOTES, LINKS)
+@example("| --- |", State.ACTIVE, 0, "", "")
 def test_a_closed_box_without_lines_is_the_bare_box_of_an_ended_turn(name, state, elapsed_ms, note, link):
     limits = Limits(15, ROOM)
     said = bare_box(name, state, elapsed_ms, limits, PEN, note=note, link=link)

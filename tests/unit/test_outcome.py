@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from status_watcher.core.outcome import (
@@ -119,6 +119,7 @@ def test_M5_pause_is_read_from_either_header_and_clamped(retry_after, reset, pau
 
 
 @given(st.text(), st.text())
+@example("", "0\x1f")
 def test_M5_no_header_is_too_odd_for_a_pause_in_bounds(retry_after, reset):
     pause = pause_s(retry_after, reset, NOW)
     assert pause is None or 1 <= pause <= 300
