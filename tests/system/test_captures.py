@@ -38,6 +38,10 @@ VERSIONS = sorted({name.partition("/")[0] for name in TRUTHS})
 WITH_POSTS = [name for name in TRUTHS if TRUTHS[name].posts]
 THROTTLE_S = 0.5
 WATCHED_LONGER_S = 1.0
+HELD_UP_S = 0.5
+"""A replay that stood still for longer was not at the recordings' pace: a turn under 2 s took more."""
+MOST_REPLAYS = 3
+pytestmark = pytest.mark.timeout(MOST_REPLAYS * 120)
 
 _OWN_KEY = re.compile(r"agent:main:[a-z0-9]+")
 _DURATION = re.compile(r"(?<=[|\]g] )(?:\d+h \d\dm|\d+m \d\ds|\d+s)(?= \||$)", re.MULTILINE)
@@ -79,6 +83,14 @@ class Stage:
     violations: list[str] = field(default_factory=list)
     health: HealthAnswer | None = None
     exit_code: int | None = None
+    held_up_s: float = 0.0
+    """The longest that the replay stood still because the machine was busy."""
+
+    async def watch_pace(self) -> None:
+        while True:
+            before_s = time.monotonic()
+            await asyncio.sleep(0.1)
+            self.held_up_s = max(self.held_up_s, time.monotonic() - before_s - 0.1)
 
     def see(self, event: StoreEvent) -> None:
         if event.post is None or event.post.user_id != self.sandbox.bot.id:
@@ -187,6 +199,8 @@ async def _show(version: str, root: Path) -> Stage:
             rows.of("main")
             daemon.sessions_dir.rmdir()
         await daemon.start()
+        pace = asyncio.create_task(stage.watch_pace())
+        stack.callback(pace.cancel)
         async with asyncio.TaskGroup() as tasks:
             for name, capture in recordings.items():
                 tasks.create_task(stage.perform(name, capture, stores, rows), name=name)
@@ -202,9 +216,16 @@ async def _show(version: str, root: Path) -> Stage:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stages(tmp_path_factory) -> AsyncIterator[dict[str, Stage]]:
-    """Every version's stage; they play side by side, in about as long as the longest recording takes."""
-    roots = {version: tmp_path_factory.mktemp(version) for version in VERSIONS}
-    shown = await asyncio.gather(*(_show(version, root) for version, root in roots.items()))
+    """Every version's stage; they play side by side, in about as long as the longest recording takes.
+
+    Once more where the machine was too busy to play them as they were.
+    """
+    shown: list[Stage] = []
+    for _ in range(MOST_REPLAYS):
+        roots = {version: tmp_path_factory.mktemp(version) for version in VERSIONS}
+        shown = await asyncio.gather(*(_show(version, root) for version, root in roots.items()))
+        if max(stage.held_up_s for stage in shown) < HELD_UP_S:
+            break
     yield dict(zip(VERSIONS, shown, strict=True))
 
 
