@@ -1,5 +1,6 @@
 """Plays a capture through the pure board: no process, no clock, no sleep."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -69,6 +70,8 @@ class Player:
         self.board = a_board
         self.now_ms = start_ms
         self.seen = Played()
+        self.afterwards: Callable[[], None] = lambda: None
+        """What else happens whenever the board has concluded."""
 
     def at(self, at_ms: int, *news: News) -> None:
         self.until(at_ms)
@@ -100,6 +103,7 @@ class Player:
             texts = self.seen.texts.setdefault(touched, [])
             if not texts or texts[-1] != box.text:
                 texts.append(box.text)
+        self.afterwards()
 
 
 class Disk:

@@ -471,7 +471,7 @@ async def test_an_agent_that_another_store_tells_is_dropped_and_followed_anew(tm
         Layout(tmp_path),
         fresh_s=3600.0,
         sweep_s=0.1,
-        speaks=lambda agent, agent_dir: speaks[0],  # noqa: ARG005
+        speaks=lambda *_: speaks[0],
     )
     begin(writer, "s1", "a")
     async with following(source) as received:

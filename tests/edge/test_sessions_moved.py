@@ -1,6 +1,5 @@
 """Sessions where `session.store` of openclaw.json puts them, on a real disk, and that setting changed."""
 
-import asyncio
 import json
 import os
 import time
@@ -11,6 +10,7 @@ from following import eventually, following
 from store_writer import StoreWriter, chain, entry, header
 
 from status_watcher.core.session_store import PerAgent, store_place
+from status_watcher.edge import installation
 from status_watcher.edge.file_source import FileSource
 from status_watcher.edge.installation import Installation
 from status_watcher.edge.locate import Layout
@@ -40,6 +40,45 @@ class Store:
     def append(self, session_id, *events):
         with (self.transcripts / f"{session_id}.jsonl").open("a") as file:
             file.writelines(json.dumps(event) + "\n" for event in events)
+
+
+class Looks:
+    """Counts the looks at where sessions are to be, each of which begins by asking that."""
+
+    def __init__(self, monkeypatch):
+        self.taken = 0
+
+        def counted(*arguments):
+            self.taken += 1
+            return with_store(*arguments)
+
+        monkeypatch.setattr(installation, "with_store", counted)
+
+    async def pass_by(self, number=2):
+        """Until so many more have been begun: all but the last of them are over."""
+        enough = self.taken + number
+        await eventually(lambda: self.taken >= enough)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    return Looks(monkeypatch)
+
+
+class Hurried:
+    """A clock that goes twenty times as fast."""
+
+    def __init__(self):
+        self.told = 0.0
+
+    def __call__(self):
+        self.told = 20 * time.monotonic()
+        return self.told
+
+    async def pass_by(self, seconds):
+        """Until somebody has asked it so much later."""
+        later = self() + seconds
+        await eventually(lambda: self.told >= later)
 
 
 @pytest.fixture
@@ -227,7 +266,7 @@ async def test_a_relative_place_is_said_and_not_followed(state, relic):
 
 
 @pytest.mark.parametrize("setting", ["/a\0b/sessions.json", "/\0/{agentId}/s.json"])
-async def test_a_place_that_is_no_path_is_said_and_stops_nothing(state, relic, setting):
+async def test_a_place_that_is_no_path_is_said_and_stops_nothing(state, relic, setting, looks):
     source = moved_to(state, setting)
     async with following(source) as received:
         await eventually(lambda: received.ids("relic") == ["s", "r"])
@@ -235,7 +274,7 @@ async def test_a_place_that_is_no_path_is_said_and_stops_nothing(state, relic, s
         source.move(None)
         assert source.health().problems == ()
         source.move(store_place(setting, "/root"))
-        await asyncio.sleep(1.5)  # a look at where sessions are to be
+        await looks.pass_by()
         relic.append("relic", entry("x", "r"))
         await eventually(lambda: received.ids("relic")[-1] == "x")
         assert any("session.store" in line for line in source.health().problems)
@@ -244,10 +283,10 @@ async def test_a_place_that_is_no_path_is_said_and_stops_nothing(state, relic, s
 @pytest.mark.parametrize(
     "form", ["{agentId}/sessions.json", "all.json", "agents/{agentId}/sessions/sessions.json"]
 )
-async def test_a_place_with_a_name_that_is_too_long_stops_nothing(state, relic, tmp_path, form):
+async def test_a_place_with_a_name_that_is_too_long_stops_nothing(state, relic, tmp_path, form, looks):
     source = moved_to(state, tmp_path / ("x" * 5_000) / form)
     async with following(source) as received:
-        await asyncio.sleep(1.5)  # a look at where sessions are to be
+        await looks.pass_by()
         relic.append("relic", entry("x", "r"))
         await eventually(lambda: received.ids("relic")[-1:] == ["x"])
 
@@ -333,14 +372,14 @@ async def test_sessions_that_are_moved_with_the_setting_go_on_and_those_left_beh
         assert keys(received)[-1] == ["agent:main:main"]
 
 
-async def test_the_old_place_is_followed_until_openclaw_has_written_to_the_new_one(state, tmp_path):
+async def test_the_old_place_is_followed_until_openclaw_has_written_to_the_new_one(state, tmp_path, looks):
     """As 2026.7.1 goes on in the old one until it is started again, be it we or it that comes first."""
     old = Store(state / "agents/main/sessions/sessions.json").begin("agent:main:main", "s", *chain("a"))
     source = moved_to(state, tmp_path / "data/{agentId}/sessions.json")
     async with following(source) as received:
         await eventually(lambda: received.ids("s") == ["s", "a"])
         new = Store(tmp_path / "data/main/sessions.json")
-        await asyncio.sleep(1.5)  # a look at both places, at which nothing may change
+        await looks.pass_by()
         old.append("s", entry("b", "a"))
         await eventually(lambda: received.ids("s") == ["s", "a", "b"])
         assert source.health().problems == ()
@@ -442,18 +481,18 @@ async def test_a_live_session_is_not_missing_while_its_transcript_is_followed_at
     """It runs for long, and nothing but its transcript says so."""
     old = Store(state / "agents/main/sessions/sessions.json").begin(CHANNEL, "aaa", *chain("a"))
     new = Store(tmp_path / "data/main/sessions.json", old.transcripts).begin(CRON, "ccc", *chain("c"))
-    source = files_at(state, tmp_path / SETTING, sweep_s=0.05, clock=lambda: 20 * time.monotonic())
+    source = files_at(state, tmp_path / SETTING, sweep_s=0.05, clock=(clock := Hurried()))
     async with following(source, [("main", "aaa"), ("main", "nowhere")]) as received:
         await eventually(lambda: received.ids("aaa") == ["s", "a"])
         await eventually(received.gone)
-        await asyncio.sleep(1.0)  # 20 s of its clock
+        await clock.pass_by(20)
         assert received.gone() == [TranscriptGone("main", "nowhere", "missing")]
         (old.transcripts / "aaa.jsonl").rename(new.index.parent / "aaa.jsonl")
         new.transcripts = new.index.parent
         await eventually(lambda: received.batches("aaa")[-1].reading is not Reading.MORE)
         new.append("aaa", entry("b", "a"))
         await eventually(lambda: received.ids("aaa")[-1] == "b")
-        await asyncio.sleep(1.0)  # 20 s of its clock
+        await clock.pass_by(20)
         assert received.gone() == [TranscriptGone("main", "nowhere", "missing")]
 
 

@@ -181,6 +181,24 @@ class Daemon:
             return None
         return answer if answer.document["pid"] == self.pid else None
 
+    async def sessions(self) -> list[dict[str, Any]]:
+        """What `/sessions` tells anybody."""
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(f"http://127.0.0.1:{self._port}/sessions") as response,
+        ):
+            return orjson.loads(await response.read())["sessions"]
+
+    async def sessions_when(
+        self, condition: Callable[[list[dict[str, Any]]], bool], within_s: float, what: str = ""
+    ) -> list[dict[str, Any]]:
+        """The first answer of `/sessions` for which the condition holds."""
+        deadline_s = time.monotonic() + within_s
+        while not condition(found := await self.sessions()):
+            assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {what}; last: {found}"
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return found
+
     async def healthy_when(
         self, condition: Callable[[HealthAnswer], bool], within_s: float, what: str = ""
     ) -> HealthAnswer:

@@ -89,7 +89,7 @@ class Stage:
     async def watch_pace(self) -> None:
         while True:
             before_s = time.monotonic()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # a beat: how late it comes is what is asked
             self.held_up_s = max(self.held_up_s, time.monotonic() - before_s - 0.1)
 
     def see(self, event: StoreEvent) -> None:

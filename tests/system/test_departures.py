@@ -1,6 +1,5 @@
 """Sessions that are put away or replaced while they work, as processes: their boxes end, at the right age."""
 
-import asyncio
 import re
 import uuid
 
@@ -39,17 +38,18 @@ def ended_after_s(text: str) -> int:
     return int(found[1])
 
 
-async def at_work(session, sandbox, command: str) -> None:
+async def at_work(daemon, session, sandbox, command: str) -> None:
+    """Until the daemon has seen it for the age that must not be lost."""
     session.begin(command=command)
     await eventually(box_says(sandbox, "ACTIVE", command), SHOWN_WITHIN_S)
-    await asyncio.sleep(2.2)  # the age that must not be lost
+    await daemon.sessions_when(lambda rows: any(row["age_s"] >= 3 for row in rows), SHOWN_WITHIN_S)
 
 
 @pytest.mark.long  # 10 s of waiting; the board's tests of it are in every run
 @pytest.mark.parametrize("how", ["reset", "deleted", "missing"])
 async def test_transcript_that_goes_ends_its_turn_though_its_entry_stays(daemon, session, sandbox, how):
     await daemon.start()
-    await at_work(session, sandbox, "put away")
+    await at_work(daemon, session, sandbox, "put away")
     if how == "missing":
         session.path.unlink()
     else:
@@ -62,7 +62,7 @@ async def test_key_that_is_given_to_another_session_ends_the_turn_of_the_one_bef
     daemon, gateway, session, sandbox
 ):
     await daemon.start()
-    await at_work(session, sandbox, "the first one's")
+    await at_work(daemon, session, sandbox, "the first one's")
     gateway.session(sandbox.channel.id).begin(command="the second one's")
     ended = await eventually(box_says(sandbox, "INTERRUPTED", "the first one's"), SHOWN_WITHIN_S)
     assert 2 <= ended_after_s(ended.message) <= 12
@@ -73,7 +73,7 @@ async def test_session_that_takes_the_file_of_another_in_place_has_its_box_where
     daemon, session, sandbox
 ):
     await daemon.start()
-    await at_work(session, sandbox, "the first one's")
+    await at_work(daemon, session, sandbox, "the first one's")
     session.id = str(uuid.uuid4())
     session.path.unlink()
     session.ask("Something else")

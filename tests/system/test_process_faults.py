@@ -200,7 +200,7 @@ HANGING_RESOLVER = """
 import socket
 import time
 def hang(*_, **__):
-    time.sleep(60)
+    time.sleep(60)  # it hangs for longer than a stop may take
 socket.getaddrinfo = hang
 """
 

@@ -8,20 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
 from daemon import Daemon, box_says, boxes, eventually
 from gateway import Gateway, Session
 
 WITHIN_S = 15.0
-
-
-async def rows(daemon: Daemon) -> dict[str, dict[str, Any]]:
-    """What anybody is told, by agent."""
-    url = f"http://127.0.0.1:{daemon.settings['HEALTH_PORT']}/sessions"
-    async with aiohttp.ClientSession() as client, client.get(url) as response:
-        found = orjson.loads(await response.read())["sessions"]
-    return {row["agent"]: row for row in found}
 
 
 async def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,11 +69,11 @@ async def test_sessions_and_stuck_know_of_turns_that_have_no_box_and_keep_to_who
     for session in sessions.values():
         session.begin()
 
-    listed = await rows(daemon)
-    async with asyncio.timeout(WITHIN_S):
-        while listed.keys() != where.keys() or not listed["public"]["model"]:
-            await asyncio.sleep(0.05)
-            listed = await rows(daemon)
+    def told(rows: list[dict[str, Any]]) -> bool:
+        return len(rows) == len(where) and any(row["model"] for row in rows)
+
+    listed = {row["agent"]: row for row in await daemon.sessions_when(told, WITHIN_S)}
+    assert listed.keys() == where.keys()
     public = listed.pop("public")
     assert (public["key"], public["label"], public["kind"]) == (sessions["public"].key, "public", "channel")
     assert (public["state"], public["post"], public["redacted"]) == ("ACTIVE", "", False)

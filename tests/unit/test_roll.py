@@ -49,13 +49,7 @@ class Listened(Watched):
         self.events: list[Event] = []
         self.post = PostId(post) if post else None
         super().__init__(*args, **settings)
-        advance = self.player._advance
-
-        def advance_and_look() -> None:
-            advance()
-            self.look_at_board()
-
-        self.player._advance = advance_and_look  # type: ignore[method-assign]
+        self.player.afterwards = self.look_at_board
 
     def look_at_board(self) -> None:
         now_ms = self.player.now_ms

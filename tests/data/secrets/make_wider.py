@@ -27,10 +27,10 @@ HERE = Path(__file__).parent
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-WORDS = (  # noqa: SIM905 - a list would fill a page, here and below
+WORDS = (  # noqa: SIM905 - a list would fill a page
     "tanne zapfen regen wolke kaffee giraffe lampe orbit pixel mango kobold falke tiger nebel anker"
 ).split()
-BIP39 = (  # noqa: SIM905
+BIP39 = (  # noqa: SIM905 - a list would fill a page
     "abandon ability able about above absent absorb abstract absurd abuse access accident account accuse"
     " achieve acid acoustic acquire across act action actor actress actual adapt add addict address adjust"
     " admit adult advance advice aerobic affair afford afraid again age agent agree ahead aim air airport"
@@ -527,7 +527,7 @@ TEMPLATES: dict[str, list[str]] = {
         "Authorization: token ‹hex40›",
         "Authorization: ‹hex32›",
         "curl -HAuthorization:Bearer\\ ‹safe32› https://x.example.com",
-        "Authorization: AWS4-HMAC-SHA256 Credential=«upper20»/20261121/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=‹hex64›",  # noqa: E501
+        "Authorization: AWS4-HMAC-SHA256 Credential=«upper20»/20261121/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=‹hex64›",  # noqa: E501 - one template, one line
         "Authorization: ApiKey ‹b64_32›",
         'git -c http.extraHeader="AUTHORIZATION: basic ‹basic›" fetch',
         'req.Header.Set("Authorization", "Bearer ‹safe32›")',
@@ -613,8 +613,8 @@ TEMPLATES: dict[str, list[str]] = {
         'curl -H "Authorization: Bearer ‹mm›" https://mm.example.com/api/v4/users/me',
     ],
     "keys": [
-        '{"key": "-----BEGIN OPENSSH PRIVATE KEY-----\\\\n‹b64escaped›\\\\n-----END OPENSSH PRIVATE KEY-----\\\\n"}',  # noqa: E501
-        "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 4\n‹b64lines›\nPrivate-MAC: «hex64»",  # noqa: E501
+        '{"key": "-----BEGIN OPENSSH PRIVATE KEY-----\\\\n‹b64escaped›\\\\n-----END OPENSSH PRIVATE KEY-----\\\\n"}',  # noqa: E501 - one template, one line
+        "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 4\n‹b64lines›\nPrivate-MAC: «hex64»",  # noqa: E501 - one template, one line
         "-----BEGIN RSA PRIVATE KEY-----\n‹b64lines›",
         "     1\t-----BEGIN PRIVATE KEY-----\n‹b64numbered›\n     6\t-----END PRIVATE KEY-----",
         "TLS_KEY=‹pemline›",
@@ -924,7 +924,7 @@ LATER: dict[str, list[str]] = {
         "OPENAI_API_KEY=‹weak› python x.py",
         'echo "OPENAI_API_KEY=‹weak›" >> .env',
         "grep -q '^SECRET_KEY=‹weak›$' .env",
-        'curl -X POST https://x/login -H \'Content-Type: application/json\' -d \'{"email":"a@b.c","password":"‹weak›"}\'',  # noqa: E501
+        'curl -X POST https://x/login -H \'Content-Type: application/json\' -d \'{"email":"a@b.c","password":"‹weak›"}\'',  # noqa: E501 - one template, one line
         'curl "https://x/api?user=a&password=‹weak›"',
         'curl -H "Cookie: sid=‹hex32›" https://x',
         'curl -H "X-Token: ‹weak›" https://x',
@@ -1012,7 +1012,9 @@ LATER: dict[str, list[str]] = {
     ],
 }
 """Two later looks, each written without a glance at the rules. First readings: 36 of 171 missed by the rules
-that were made for the first look, 15 of 100 by those mended for it (37 by the rules of before); then mended again."""  # noqa: E501
+that were made for the first look, 15 of 100 by those mended for it (37 by the rules of before); then mended
+again.
+"""
 
 SLOT = re.compile(r"‹(\w+)›")
 FILLER = re.compile(r"«(\w+)»")
