@@ -30,6 +30,7 @@ from status_watcher.borrowed import ELSEWHERE, FILE_NAME, Borrowed, borrow
 from status_watcher.core.labels import LabelErrors, load_labels
 from status_watcher.core.naming import LinkHost
 from status_watcher.edge.openclaw_file import read_openclaw_config
+from status_watcher.edge.whole_file import read_whole
 from status_watcher.environment import (
     PATH_VARIABLES,
     OpenclawPaths,
@@ -169,12 +170,7 @@ class Config(BaseModel):
 
 def read_settings_file(path: Path) -> bytes | None:
     """The content of a file that a variable names, or None when it is unreadable or far too large."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_SETTINGS_FILE_MAX_BYTES + 1)
-    except OSError:
-        return None
-    return content if len(content) <= _SETTINGS_FILE_MAX_BYTES else None
+    return read_whole(path, _SETTINGS_FILE_MAX_BYTES)
 
 
 def load(

@@ -29,8 +29,8 @@ EDGE_FAMILIES = {
     "ledger": {"ledger", "ledger_file"},
     "openclaw_file": {"openclaw_file", "openclaw_watch"},
 }
-EDGE_SHARED = {"readers"}
-"""Threads that nobody waits for at the end: for everyone who reads what may hang."""
+EDGE_SHARED = {"readers", "whole_file"}
+"""Threads that nobody waits for at the end, for everyone who reads what may hang; and files as a whole."""
 EVERYBODY = {"status_watcher.app"}
 """Knows everyone; the command line alone starts it."""
 

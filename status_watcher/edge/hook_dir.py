@@ -5,7 +5,6 @@ directory counts as ours by the name in its HOOK.md, which copies made by hand h
 did not put there are never touched.
 """
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -16,6 +15,8 @@ from enum import Enum, auto
 from pathlib import Path
 
 import orjson
+
+from status_watcher.edge.whole_file import replace_whole
 
 _HOOK_MD = "HOOK.md"
 _RECORD = "installed.json"
@@ -97,7 +98,7 @@ def install(
             case Presence.OURS if not found.current:
                 # What OpenClaw reads first comes last.
                 for name in sorted(wanted, key=lambda name: name == _HOOK_MD):
-                    _replace(path / name, wanted[name])
+                    replace_whole(path / name, wanted[name])
             case Presence.OURS:
                 pass
         _give_to_owner_of(path.parent.parent, [path, *(path / name for name in wanted)])
@@ -142,7 +143,7 @@ def _make_whole(path: Path, contents: Mapping[str, bytes]) -> None:
     beside.mkdir(mode=0o755)
     try:
         for name in sorted(contents, key=lambda name: name == _HOOK_MD):
-            _replace(beside / name, contents[name])
+            replace_whole(beside / name, contents[name])
         beside.rename(path)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
@@ -155,21 +156,6 @@ def _give_to_owner_of(state_dir: Path, paths: Sequence[Path]) -> None:
     if os.geteuid() == 0:
         for path in paths:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
 
 
 def _record(version: str, command: Sequence[str]) -> bytes:

@@ -4,16 +4,15 @@ Only in a file that is plain JSON and says all there is about hooks itself. A co
 JSON5 or an include would not survive, or would be overruled: then nothing is written.
 """
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from status_watcher.core.openclaw_document import MAX_BYTES, is_plain_json
+from status_watcher.edge.whole_file import replace_whole
 
 BACKUP_SUFFIX = ".before-status-watcher"
 
@@ -38,7 +37,8 @@ def enable_hooks(path: Path, entries: Mapping[str, bool]) -> Edited | NotEdited:
     The file keeps its owner and mode; where it is a link, what it points to is replaced.
     """
     try:
-        path = path.resolve(strict=True)
+        # `Path.resolve` raises something else for links in a circle, before Python 3.13.
+        path = Path(os.path.realpath(path, strict=True))
         before = _read(path)
         if before is None:
             return NotEdited("it is larger than 1 MiB")
@@ -95,18 +95,10 @@ def _read(path: Path) -> bytes | None:
 def _write(path: Path, content: bytes, like: Path) -> None:
     """Replace `path` as a whole, with owner and mode of `like`."""
     pattern = like.stat()
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            if (pattern.st_uid, pattern.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(fd, pattern.st_uid, pattern.st_gid)
-            os.fchmod(fd, pattern.st_mode & 0o777)
-            file.flush()
-            os.fsync(fd)
-        unfinished.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
+
+    def as_it_was(fd: int) -> None:
+        if (pattern.st_uid, pattern.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(fd, pattern.st_uid, pattern.st_gid)
+        os.fchmod(fd, pattern.st_mode & 0o777)
+
+    replace_whole(path, content, 0o600, finish=as_it_was)

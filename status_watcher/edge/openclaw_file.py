@@ -23,6 +23,7 @@ from status_watcher.core.openclaw_config import (
 )
 from status_watcher.core.openclaw_document import MAX_BYTES, NoDocument, read_document
 from status_watcher.core.session_store import StorePlace
+from status_watcher.edge.whole_file import read_whole
 
 ReadFile = Callable[[Path], bytes | None]
 """The content of a file, None where it cannot be read or is too large."""
@@ -40,12 +41,7 @@ class NoOpenclawConfig:
 
 def read_file(path: Path) -> bytes | None:
     """The content of a file of at most 1 MiB."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError):  # a NUL in the path
-        return None
-    return content if len(content) <= MAX_BYTES else None
+    return read_whole(path, MAX_BYTES)
 
 
 def read_openclaw_config(

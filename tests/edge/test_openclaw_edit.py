@@ -90,3 +90,9 @@ def test_what_a_rewrite_would_lose_is_left_byte_for_byte(config, content):
 def test_a_missing_configuration_is_not_made(config):
     assert isinstance(enable_hooks(config, OURS), NotEdited)
     assert not config.exists()
+
+
+def test_links_in_a_circle_are_a_reason(config):
+    config.symlink_to(config.with_name("other"))
+    config.with_name("other").symlink_to(config)
+    assert isinstance(enable_hooks(config, OURS), NotEdited)
